@@ -32,7 +32,7 @@ export const DescribeConfigs = defineApi({
         value: string('Config value as text; null where it is sensitive or unset.', { nullable: '1+' }),
         readOnly: bool('Whether the value cannot be changed at runtime.'),
         configSource: int8(
-          'Who set the value: 1 topic, 2 broker, 3 all brokers, 4 server file, 5 nobody, 6 logger, 7 client metrics, 8 group.',
+          'Who set it: 1 topic, 2 broker, 3 all brokers, 4 server file, 5 nobody, 6 logger, 7 metrics, 8 group.',
           { default: -1, ignorable: true },
         ),
         isSensitive: bool('Whether the value is a secret and hidden.'),

@@ -23,7 +23,7 @@ export const ListOffsets = defineApi({
           { versions: '4+', default: -1, ignorable: true },
         ),
         timestamp: int64(
-          'Milliseconds since 1970, or -1 end, -2 start, -3 highest timestamp, -4 local start, -5 last tiered, -6 first not tiered.',
+          'Milliseconds since 1970; -1 end, -2 start, -3 highest time, -4 local start, -5 last tiered, -6 not tiered.',
         ),
       }),
     }),
