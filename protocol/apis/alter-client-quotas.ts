@@ -1,7 +1,7 @@
 import { array, bool, defineApi, float64, int16, int32, string } from '../schema.ts'
 
 const entityData = {
-  entityType: string('`user`, `client-id` or `ip`.'),
+  entityType: string('One of `user`, `client-id` and `ip`.'),
   entityName: string('Name, or null for the default entity.', { nullable: '0+' }),
 }
 

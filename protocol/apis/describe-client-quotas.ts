@@ -11,7 +11,7 @@ export const DescribeClientQuotas = defineApi({
   flexible: '1+',
   request: {
     components: array('What entities must match.', {
-      entityType: string('`user`, `client-id` or `ip`.'),
+      entityType: string('One of `user`, `client-id` and `ip`.'),
       matchType: int8('0 this name, 1 the default entity, 2 any name.'),
       match: string('Name to match, or null.', { nullable: '0+' }),
     }),
@@ -25,7 +25,7 @@ export const DescribeClientQuotas = defineApi({
       'One entry per entity, or null with an error.',
       {
         entity: array('The entity, one part per type.', {
-          entityType: string('`user`, `client-id` or `ip`.'),
+          entityType: string('One of `user`, `client-id` and `ip`.'),
           entityName: string('Name, or null for the default entity.', { nullable: '0+' }),
         }),
         values: array('Quotas of the entity.', { key: string('Name of the quota.'), value: float64('Its value.') }),
