@@ -1,0 +1,166 @@
+/**
+ * Every topic config of Kafka 4.4: checked, stored and shown, whether or not it acts here yet. A topic's own value wins over
+ * the broker configs among its synonyms, the first of them that is set over the others, and those over the default.
+ */
+import { gzipLevel, throttledReplicas } from './checks.ts'
+import type { ConfigTable } from './config-table.ts'
+
+/** Kafka's "never" and "no limit". */
+const longMax = 9_223_372_036_854_775_807n
+
+export const topicConfigs = {
+  'cleanup.policy': {
+    type: 'LIST',
+    default: ['delete'],
+    values: ['compact', 'delete'],
+    synonyms: ['log.cleanup.policy'],
+    acts: true,
+    doc: 'With `compact`, records without a key are refused. Retention applies with `delete`, or when the list is empty.',
+  },
+  'compression.gzip.level': {
+    type: 'INT',
+    default: -1,
+    valid: '[1,...,9] or -1',
+    check: gzipLevel,
+    synonyms: ['compression.gzip.level'],
+  },
+  'compression.lz4.level': { type: 'INT', default: 9, min: 1, max: 17, synonyms: ['compression.lz4.level'] },
+  'compression.type': {
+    type: 'STRING',
+    default: 'producer',
+    values: ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'],
+    synonyms: ['compression.type'],
+  },
+  'compression.zstd.level': { type: 'INT', default: 3, min: -131_072, max: 22, synonyms: ['compression.zstd.level'] },
+  'delete.retention.ms': {
+    type: 'LONG',
+    default: 86_400_000n,
+    min: 0n,
+    synonyms: ['log.cleaner.delete.retention.ms'],
+  },
+  'errors.deadletterqueue.group.enable': { type: 'BOOLEAN', default: false, since: '4.4' },
+  'file.delete.delay.ms': { type: 'LONG', default: 60_000n, min: 0n, synonyms: ['log.segment.delete.delay.ms'] },
+  'flush.messages': { type: 'LONG', default: longMax, min: 1n, synonyms: ['log.flush.interval.messages'] },
+  'flush.ms': {
+    type: 'LONG',
+    default: longMax,
+    min: 0n,
+    synonyms: ['log.flush.interval.ms', 'log.flush.scheduler.interval.ms'],
+  },
+  'follower.replication.throttled.replicas': {
+    type: 'LIST',
+    default: [],
+    valid: '[partitionId]:[brokerId],[partitionId]:[brokerId],...',
+    check: throttledReplicas('follower.replication.throttled.replicas'),
+  },
+  'index.interval.bytes': { type: 'INT', default: 4096, min: 0, synonyms: ['log.index.interval.bytes'] },
+  'internal.segment.bytes': { type: 'INT', default: null },
+  'leader.replication.throttled.replicas': {
+    type: 'LIST',
+    default: [],
+    valid: '[partitionId]:[brokerId],[partitionId]:[brokerId],...',
+    check: throttledReplicas('leader.replication.throttled.replicas'),
+  },
+  'local.retention.bytes': { type: 'LONG', default: -2n, min: -2n, synonyms: ['log.local.retention.bytes'] },
+  'local.retention.ms': { type: 'LONG', default: -2n, min: -2n, synonyms: ['log.local.retention.ms'] },
+  'max.compaction.lag.ms': {
+    type: 'LONG',
+    default: longMax,
+    min: 1n,
+    synonyms: ['log.cleaner.max.compaction.lag.ms'],
+  },
+  'max.decompressed.message.bytes': {
+    type: 'INT',
+    default: 2_147_483_639,
+    min: 1,
+    max: 2_147_483_639,
+    synonyms: ['max.decompressed.message.bytes'],
+    since: '4.4',
+  },
+  'max.message.bytes': {
+    type: 'INT',
+    default: 1_048_588,
+    min: 0,
+    synonyms: ['message.max.bytes'],
+    acts: true,
+    doc: 'The largest batch a client may produce, in bytes as it arrives. Mirrors take what their source has.',
+  },
+  'message.timestamp.after.max.ms': {
+    type: 'LONG',
+    default: 3_600_000n,
+    min: 0n,
+    synonyms: ['log.message.timestamp.after.max.ms'],
+    acts: true,
+    doc: 'How far in the future, in milliseconds, the timestamps of a produced batch may lie (CreateTime only).',
+  },
+  'message.timestamp.before.max.ms': {
+    type: 'LONG',
+    default: longMax,
+    min: 0n,
+    synonyms: ['log.message.timestamp.before.max.ms'],
+    acts: true,
+    doc: 'How far in the past, in milliseconds, the timestamps of a produced batch may lie (CreateTime only).',
+  },
+  'message.timestamp.type': {
+    type: 'STRING',
+    default: 'CreateTime',
+    values: ['CreateTime', 'LogAppendTime'],
+    synonyms: ['log.message.timestamp.type'],
+    acts: true,
+    doc: 'Whether batches keep the timestamps of the producer or get the time of their append.',
+  },
+  'min.cleanable.dirty.ratio': {
+    type: 'DOUBLE',
+    default: 0.5,
+    min: 0,
+    max: 1,
+    synonyms: ['log.cleaner.min.cleanable.ratio'],
+  },
+  'min.compaction.lag.ms': {
+    type: 'LONG',
+    default: 0n,
+    min: 0n,
+    synonyms: ['log.cleaner.min.compaction.lag.ms'],
+  },
+  'min.insync.replicas': { type: 'INT', default: 1, min: 1, synonyms: ['min.insync.replicas'] },
+  preallocate: { type: 'BOOLEAN', default: false, synonyms: ['log.preallocate'] },
+  'remote.copy.lag.bytes': {
+    type: 'LONG',
+    default: -1n,
+    min: -1n,
+    synonyms: ['log.remote.copy.lag.bytes'],
+    since: '4.4',
+  },
+  'remote.copy.lag.ms': { type: 'LONG', default: 0n, min: -1n, synonyms: ['log.remote.copy.lag.ms'], since: '4.4' },
+  'remote.log.copy.disable': { type: 'BOOLEAN', default: false },
+  'remote.log.delete.on.disable': { type: 'BOOLEAN', default: false },
+  'remote.storage.enable': { type: 'BOOLEAN', default: false },
+  'retention.bytes': { type: 'LONG', default: -1n, synonyms: ['log.retention.bytes'] },
+  'retention.ms': {
+    type: 'LONG',
+    default: 604_800_000n,
+    min: -1n,
+    synonyms: ['log.retention.ms', 'log.retention.minutes', 'log.retention.hours'],
+  },
+  'segment.bytes': {
+    type: 'INT',
+    default: 1_073_741_824,
+    min: 1_048_576,
+    synonyms: ['log.segment.bytes'],
+    acts: true,
+    doc: 'The size in bytes at which a new segment file begins.',
+  },
+  'segment.index.bytes': { type: 'INT', default: 10_485_760, min: 4, synonyms: ['log.index.size.max.bytes'] },
+  'segment.jitter.ms': {
+    type: 'LONG',
+    default: 0n,
+    min: 0n,
+    synonyms: ['log.roll.jitter.ms', 'log.roll.jitter.hours'],
+  },
+  'segment.ms': { type: 'LONG', default: 604_800_000n, min: 1n, synonyms: ['log.roll.ms', 'log.roll.hours'] },
+  'unclean.leader.election.enable': {
+    type: 'BOOLEAN',
+    default: false,
+    synonyms: ['unclean.leader.election.enable'],
+  },
+} as const satisfies ConfigTable
