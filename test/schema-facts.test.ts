@@ -405,3 +405,22 @@ test('the record types of the metadata log have different keys, and are found by
   for (const type of metadataRecordTypes) assert.equal(metadataRecordType(type.key), type)
   assert.equal(metadataRecordType(29999), undefined)
 })
+
+test('docs/storage-format.md lists every record of our own with its key, version and fields', () => {
+  const lines = readFileSync(join(repository, 'docs', 'storage-format.md'), 'utf8').split('\n')
+  const rows = lines.map((line) => line.split('|').map((cell) => cell.trim()))
+  for (const { key, name, versions, fields } of mirrorRecordTypes) {
+    const expected = ['', `${key}`, name, `${parseVersions(versions).max}`, describe(fields), '']
+    assert.deepEqual(rows.find((cells) => cells[1] === `${key}`) ?? [], expected)
+  }
+  const listed = rows.filter((cells) => /^300\d\d$/.test(cells[1] ?? ''))
+  assert.equal(listed.length, mirrorRecordTypes.length)
+})
+
+function describe(fields: Fields): string {
+  const parts = Object.entries(fields).map(([name, field]) => {
+    const type = field.kind === 'array' ? `[${field.element ?? describe(field.fields!)}]` : field.kind
+    return `${name} ${type}${field.options.nullable ? ' or null' : ''}`
+  })
+  return parts.join(', ')
+}
