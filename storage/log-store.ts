@@ -60,7 +60,12 @@ export const storageCodes = [
 ] as const
 export type StorageCode = (typeof storageCodes)[number]
 
-export type Failure = { readonly ok: false; readonly code: StorageCode; readonly retriable: boolean; readonly message: string }
+export type Failure = {
+  readonly ok: false
+  readonly code: StorageCode
+  readonly retriable: boolean
+  readonly message: string
+}
 export type Result<T = unknown> = ({ readonly ok: true } & T) | Failure
 
 export type AppendMode =
@@ -95,7 +100,11 @@ export interface Appended {
 }
 export type AppendResult =
   | ({ readonly ok: true } & Appended)
-  | (Failure & { readonly expected?: bigint; readonly recordErrors?: readonly RecordError[]; readonly logStartOffset?: bigint })
+  | (Failure & {
+      readonly expected?: bigint
+      readonly recordErrors?: readonly RecordError[]
+      readonly logStartOffset?: bigint
+    })
 
 export interface AppendOptions {
   /** Wall clock of the caller, in milliseconds. */

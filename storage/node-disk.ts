@@ -1,0 +1,293 @@
+/**
+ * The real disk: callback `node:fs`, with a cap of calls in flight per class of work.
+ *
+ * libuv runs file calls on few threads, shared with name look-ups. Appends may use them all; reads, syncs and housekeeping
+ * together leave at least one free, so that a crowd of cold readers never stands between an append and the disk.
+ */
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import {
+  DiskError,
+  type Disk,
+  type DiskClass,
+  type DiskErrorCode,
+  type DiskFile,
+  type DiskLock,
+  type DirectoryEntry,
+  type OpenOptions,
+} from './disk.ts'
+import { lockDirectory } from './node-lock.ts'
+
+/** What one `writev` takes at most on Linux and macOS. */
+const maxVectors = 1024
+/** Linux moves at most 0x7ffff000 bytes in one call; stay well below. */
+const maxCallBytes = 1 << 30
+
+export interface NodeDiskOptions {
+  /** The size of libuv's thread pool: UV_THREADPOOL_SIZE as the process was started with, 4 by default. */
+  readonly threadPoolSize?: number
+}
+
+/** How many calls of each class may be in flight, for a pool of `threadPoolSize` threads. */
+export function classCaps(threadPoolSize: number): Record<DiskClass, number> {
+  const others = Math.max(0, threadPoolSize - 1)
+  const housekeeping = Math.max(1, Math.floor(others / 5))
+  const read = Math.max(1, Math.floor((others - housekeeping) / 2))
+  const sync = Math.max(1, others - housekeeping - read)
+  return { append: Math.max(1, threadPoolSize), sync, read, housekeeping }
+}
+
+/** Lets so many calls run at once; the rest wait in order. */
+class Gate {
+  #free: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(cap: number) {
+    this.#free = cap
+  }
+
+  enter(start: () => void): void {
+    if (this.#free === 0) {
+      this.#waiting.push(start)
+      return
+    }
+    this.#free -= 1
+    start()
+  }
+
+  leave(): void {
+    const next = this.#waiting.shift()
+    if (next) next()
+    else this.#free += 1
+  }
+}
+
+type Callback<T> = (error: NodeJS.ErrnoException | null, value: T) => void
+
+export class NodeDisk implements Disk {
+  readonly root: string
+  readonly #gates: Record<DiskClass, Gate>
+
+  constructor(root: string, options: NodeDiskOptions = {}) {
+    this.root = path.resolve(root)
+    const caps = classCaps(options.threadPoolSize ?? 4)
+    this.#gates = {
+      append: new Gate(caps.append),
+      sync: new Gate(caps.sync),
+      read: new Gate(caps.read),
+      housekeeping: new Gate(caps.housekeeping),
+    }
+  }
+
+  async open(name: string, options: OpenOptions = {}): Promise<DiskFile> {
+    const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants
+    let flags = options.readOnly === true ? O_RDONLY : O_RDWR
+    if (options.create === true || options.exclusive === true) flags |= O_CREAT
+    if (options.exclusive === true) flags |= O_EXCL
+    const run = this.#runner(name)
+    const fd = await run<number>('append', (done) => fs.open(this.#resolve(name), flags, 0o644, done))
+    return new NodeFile(name, fd, run)
+  }
+
+  readFile(name: string): Promise<Uint8Array> {
+    return this.#runner(name)<Uint8Array>('housekeeping', (done) => fs.readFile(this.#resolve(name), done))
+  }
+
+  async replaceFile(name: string, content: Uint8Array): Promise<void> {
+    const aside = `${name}.tmp`
+    const file = await this.open(aside, { create: true })
+    try {
+      await file.truncate(0)
+      await file.write(0, [content])
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await this.rename(aside, name)
+    await this.syncDirectory(parentOf(name))
+  }
+
+  async makeDirectory(name: string): Promise<void> {
+    await this.#runner(name)<string | undefined>('housekeeping', (done) =>
+      fs.mkdir(this.#resolve(name), { recursive: true }, done as Callback<string | undefined>),
+    )
+  }
+
+  async list(name: string): Promise<readonly DirectoryEntry[]> {
+    const entries = await this.#runner(name)<fs.Dirent[]>('housekeeping', (done) =>
+      fs.readdir(this.#resolve(name), { withFileTypes: true }, done),
+    )
+    return entries
+      .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  async exists(name: string): Promise<boolean> {
+    try {
+      await this.#runner(name)<fs.Stats>('housekeeping', (done) => fs.stat(this.#resolve(name), done))
+      return true
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'NOT_FOUND') return false
+      throw error
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#runner(from)<void>('housekeeping', (done) =>
+      fs.rename(this.#resolve(from), this.#resolve(to), done as fs.NoParamCallback),
+    )
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#runner(name)<void>('housekeeping', (done) =>
+      fs.rm(this.#resolve(name), { recursive: true, force: true }, done as fs.NoParamCallback),
+    )
+  }
+
+  async syncDirectory(name: string): Promise<void> {
+    const run = this.#runner(name)
+    const fd = await run<number>('sync', (done) => fs.open(this.#resolve(name), fs.constants.O_RDONLY, done))
+    try {
+      await run<void>('sync', (done) => fs.fsync(fd, done as fs.NoParamCallback))
+    } finally {
+      await run<void>('sync', (done) => fs.close(fd, done as fs.NoParamCallback))
+    }
+  }
+
+  async lock(): Promise<DiskLock> {
+    await this.makeDirectory('')
+    return lockDirectory(this.root)
+  }
+
+  #resolve(name: string): string {
+    return path.join(this.root, name)
+  }
+
+  /** Runs one callback-style call of a class behind its gate, and turns its error into a DiskError for `name`. */
+  #runner(name: string): Runner {
+    return <T>(diskClass: DiskClass, call: (done: Callback<T>) => void) =>
+      new Promise<T>((resolve, reject) => {
+        const gate = this.#gates[diskClass]
+        gate.enter(() =>
+          call((error, value) => {
+            gate.leave()
+            if (error) reject(diskErrorOf(error, name))
+            else resolve(value)
+          }),
+        )
+      })
+  }
+}
+
+type Runner = <T>(diskClass: DiskClass, call: (done: Callback<T>) => void) => Promise<T>
+
+class NodeFile implements DiskFile {
+  readonly path: string
+  readonly #fd: number
+  readonly #run: Runner
+  #closed = false
+
+  constructor(name: string, fd: number, run: Runner) {
+    this.path = name
+    this.#fd = fd
+    this.#run = run
+  }
+
+  async size(): Promise<number> {
+    this.#requireOpen()
+    const stats = await this.#run<fs.Stats>('read', (done) => fs.fstat(this.#fd, done))
+    return stats.size
+  }
+
+  async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    this.#requireOpen()
+    let rest = chunks.filter((chunk) => chunk.length > 0)
+    let at = position
+    while (rest.length > 0) {
+      const part = takeVectors(rest)
+      const start = at
+      const written = await this.#run<number>('append', (done) => fs.writev(this.#fd, part, start, done))
+      if (written === 0) throw new DiskError('IO', this.path, `a write to ${this.path} made no progress`)
+      at += written
+      rest = skipBytes(rest, written)
+    }
+  }
+
+  async read(position: number, length: number, diskClass: DiskClass = 'read'): Promise<Uint8Array> {
+    this.#requireOpen()
+    const target = Buffer.allocUnsafeSlow(length)
+    let done = 0
+    while (done < length) {
+      const [start, from] = [done, position + done]
+      const count = Math.min(length - start, maxCallBytes)
+      const got = await this.#run<number>(diskClass, (end) => fs.read(this.#fd, target, start, count, from, end))
+      if (got === 0) break
+      done += got
+    }
+    return target.subarray(0, done)
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    this.#requireOpen()
+    await this.#run<void>('append', (done) => fs.ftruncate(this.#fd, sizeBytes, done as fs.NoParamCallback))
+  }
+
+  async sync(): Promise<void> {
+    this.#requireOpen()
+    await this.#run<void>('sync', (done) => fs.fdatasync(this.#fd, done as fs.NoParamCallback))
+  }
+
+  async close(): Promise<void> {
+    this.#requireOpen()
+    this.#closed = true
+    await this.#run<void>('housekeeping', (done) => fs.close(this.#fd, done as fs.NoParamCallback))
+  }
+
+  /** The operating system reuses descriptor numbers: a call after `close` could reach another file. */
+  #requireOpen(): void {
+    if (this.#closed) throw new DiskError('CLOSED', this.path, `${this.path} is closed`)
+  }
+}
+
+function takeVectors(chunks: readonly Uint8Array[]): Uint8Array[] {
+  const part: Uint8Array[] = []
+  let sizeBytes = 0
+  for (const chunk of chunks) {
+    if (part.length === maxVectors || sizeBytes >= maxCallBytes) break
+    const piece = chunk.length > maxCallBytes - sizeBytes ? chunk.subarray(0, maxCallBytes - sizeBytes) : chunk
+    part.push(piece)
+    sizeBytes += piece.length
+  }
+  return part
+}
+
+function skipBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  let index = 0
+  let left = count
+  while (index < chunks.length && left >= chunks[index]!.length) {
+    left -= chunks[index]!.length
+    index += 1
+  }
+  const rest = chunks.slice(index)
+  if (left > 0 && rest.length > 0) rest[0] = rest[0]!.subarray(left)
+  return rest
+}
+
+const codeByErrno: Record<string, DiskErrorCode> = {
+  ENOENT: 'NOT_FOUND',
+  EEXIST: 'EXISTS',
+  ENOSPC: 'NO_SPACE',
+  EDQUOT: 'NO_SPACE',
+  EROFS: 'READ_ONLY',
+  EBADF: 'READ_ONLY', // a write through a descriptor opened for reading: closed files are caught before
+  EACCES: 'DENIED',
+  EPERM: 'DENIED',
+}
+
+function diskErrorOf(error: NodeJS.ErrnoException, name: string): DiskError {
+  return new DiskError(codeByErrno[error.code ?? ''] ?? 'IO', name, error.message, { cause: error })
+}
+
+function parentOf(name: string): string {
+  return name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : ''
+}
