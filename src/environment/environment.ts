@@ -80,7 +80,10 @@ export interface Network {
   /** Listens; port 0 picks a free one. Rejects with a NetworkError. */
   listen(address: { host: string; port: number }, onConnection: (socket: Socket) => void): Promise<Listener>
   /** Connects within `timeoutMs`, trying every address of the name. Rejects with a NetworkError. */
-  connect(address: { host: string; port: number }, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Socket>
+  connect(
+    address: { host: string; port: number },
+    options: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<Socket>
 }
 
 /** A structured logger: a constant sentence, plus fields. The shape of pino's calls. */

@@ -1,4 +1,11 @@
-import { NetworkError, type Clock, type Listener, type Network, type Socket, type SocketHandlers } from './environment.ts'
+import {
+  NetworkError,
+  type Clock,
+  type Listener,
+  type Network,
+  type Socket,
+  type SocketHandlers,
+} from './environment.ts'
 
 /** Above this many unsent bytes the writer should wait for `onDrain`. */
 const writeMarkBytes = 256 * 1024

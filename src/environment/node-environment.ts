@@ -21,6 +21,6 @@ export function nodeEnvironment(options: NodeEnvironmentOptions): Environment {
   const { dataDir, logger = silentLogger } = options
   const threadPoolSize = Number(process.env['UV_THREADPOOL_SIZE']) || threadPoolSizeDefault
   const disk =
-    dataDir === undefined ? new MemoryDisk({ defer: nodeClock.defer }) : new NodeDisk(dataDir, { threadPoolSize })
+    dataDir === undefined ? new MemoryDisk((run) => nodeClock.defer(run)) : new NodeDisk(dataDir, { threadPoolSize })
   return { clock: nodeClock, disk, network: nodeNetwork(logger), random: nodeRandom, logger }
 }
