@@ -11,12 +11,14 @@ const sweepMinCount = 64
 
 class Entry implements Deadline {
   readonly atMs: number
+  readonly order: number
   run: (() => void) | undefined
   isQueued = true
   readonly #onCancel: () => void
 
-  constructor(atMs: number, run: () => void, onCancel: () => void) {
-    this.atMs = atMs
+  constructor(due: { atMs: number; order: number }, run: () => void, onCancel: () => void) {
+    this.atMs = due.atMs
+    this.order = due.order
     this.run = run
     this.#onCancel = onCancel
   }
@@ -36,6 +38,7 @@ export class DeadlineQueue {
   readonly #clock: Clock
   #heap: Entry[] = []
   #cancelledCount = 0
+  #nextOrder = 0
   #timer: Timer | undefined
   #timerAtMs = Infinity
   #isClosed = false
@@ -51,7 +54,9 @@ export class DeadlineQueue {
 
   /** Runs `run` once, `delayMs` from now, never inside this call. After `close` it never runs. */
   add(delayMs: number, run: () => void): Deadline {
-    const entry = new Entry(this.#clock.monotonicMs() + delayMs, run, () => this.#noteCancelled())
+    const entry = new Entry({ atMs: this.#clock.monotonicMs() + delayMs, order: this.#nextOrder++ }, run, () =>
+      this.#noteCancelled(),
+    )
     if (this.#isClosed) return entry
     this.#push(entry)
     this.#arm()
@@ -120,13 +125,18 @@ export class DeadlineQueue {
   }
 }
 
+/** Those of the same time keep the order in which they were added. */
+function isBefore(left: Entry, right: Entry): boolean {
+  return left.atMs < right.atMs || (left.atMs === right.atMs && left.order < right.order)
+}
+
 function siftUp(heap: Entry[], from: number): void {
   const entry = heap[from] as Entry
   let index = from
   while (index > 0) {
     const parentIndex = (index - 1) >> 1
     const parent = heap[parentIndex] as Entry
-    if (parent.atMs <= entry.atMs) break
+    if (isBefore(parent, entry)) break
     heap[index] = parent
     index = parentIndex
   }
@@ -140,9 +150,9 @@ function siftDown(heap: Entry[], from: number): void {
     let childIndex = 2 * index + 1
     if (childIndex >= heap.length) break
     const right = heap[childIndex + 1]
-    if (right && right.atMs < (heap[childIndex] as Entry).atMs) childIndex++
+    if (right && isBefore(right, heap[childIndex] as Entry)) childIndex++
     const child = heap[childIndex] as Entry
-    if (child.atMs >= entry.atMs) break
+    if (isBefore(entry, child)) break
     heap[index] = child
     index = childIndex
   }

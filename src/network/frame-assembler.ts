@@ -32,6 +32,11 @@ export class FrameAssembler {
     return this.#heldBytes
   }
 
+  /** In how many pieces they are held. */
+  get pieceCount(): number {
+    return this.#pieces.length
+  }
+
   /** Takes over bytes that nobody changes any more. */
   push(bytes: Uint8Array): void {
     if (bytes.byteLength === 0) return

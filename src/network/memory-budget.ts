@@ -96,7 +96,7 @@ export class MemoryBudget {
   tryReserveForLinks(bytes: number): boolean {
     const beyondShare = Math.max(0, this.#used.link + bytes - this.linkShareBytes)
     const isFirst = this.#used.link === 0 // one batch may be larger than the share, and must not wait for ever
-    if (!isFirst && this.#clientOwnBytes() + beyondShare > this.#marks.shrink) return false
+    if (beyondShare > 0 && !isFirst && this.#clientOwnBytes() + beyondShare > this.#marks.shrink) return false
     this.reserve('link', bytes)
     return true
   }
