@@ -90,6 +90,7 @@ test('any header that is written reads back with every bit, alone and at a place
 test('a header is read from bytes that begin within a larger buffer', () => {
   const whole = Buffer.concat([Buffer.alloc(7), buildBatch({ records: [{ value: 'a' }], producerId: 2n ** 53n + 1n })])
   assert.equal(readBatchHeader(whole.subarray(7)).producerId, 2n ** 53n + 1n)
+  assert.equal(batchHeaderLayout.decode(whole.subarray(7)).producerId, 2n ** 53n + 1n)
 })
 
 test('fewer bytes than a header are corrupt, however many there are', () => {

@@ -105,9 +105,11 @@ for (const [name, { codec, make }] of Object.entries(bombs)) {
 }
 
 test('a small input that claims a size it cannot hold is refused before that size is allocated', () => {
-  const before = process.resourceUsage().maxRSS
-  refuses('CORRUPT', () => decompress('snappy', Buffer.from('ffffffff0f00', 'hex'), 2 ** 33))
-  assert.ok(process.resourceUsage().maxRSS - before < 64 * 1_024)
+  const claim = Buffer.from('ffffffff0f00', 'hex')
+  assert.throws(() => decompress('snappy', claim, 2 ** 33), {
+    code: 'CORRUPT',
+    message: /6 bytes claim to hold 4294967295/,
+  })
 })
 
 test('gzip members in a row are one content', () => {
