@@ -13,7 +13,7 @@ export const metadataRecordTypes: readonly RecordType[] = [
 
 const byKey = new Map(metadataRecordTypes.map((type) => [type.key, type]))
 
-/** The type of records with this key, or undefined where it is not declared: a reader skips such records. */
+/** The type of records with this key, or undefined where it is not declared. */
 export function metadataRecordType(key: number): RecordType | undefined {
   return byKey.get(key)
 }
