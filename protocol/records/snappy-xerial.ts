@@ -18,6 +18,8 @@ const magicBytes = 8
 const magicHead = 0x82534e41 | 0
 /** What Java's stream puts into a chunk. */
 const chunkBytes = 32_768
+/** Results in memory of V8: the finalizers of foreign memory made every call six times as slow (80 us against 12 for 32 KiB). */
+const owned = { copyOutputData: true }
 /** No raw snappy grows by more: its densest element makes 64 bytes of 3. */
 const maxRatio = 22
 
@@ -52,7 +54,7 @@ export function readSnappy(bytes: Uint8Array, maxBytes: number): Uint8Array {
 export function writeSnappy(bytes: Uint8Array): Uint8Array {
   const parts: Uint8Array[] = [streamHeader]
   for (let position = 0; position < bytes.length; position += chunkBytes) {
-    const compressed = compressSync(bytes.subarray(position, position + chunkBytes))
+    const compressed = compressSync(bytes.subarray(position, position + chunkBytes), owned)
     const size = new Uint8Array(4)
     dataViewOf(size).setInt32(0, compressed.length)
     parts.push(size, compressed)
@@ -78,7 +80,7 @@ function readRaw(bytes: Uint8Array, output: BoundedOutput): Uint8Array {
   output.check(sizeBytes)
   if (sizeBytes > bytes.length * maxRatio) throw corrupt(`${bytes.length} bytes claim to hold ${sizeBytes}`)
   try {
-    return uncompressSync(bytes, { asBuffer: true }) as Buffer
+    return uncompressSync(bytes, { asBuffer: true, ...owned }) as Buffer
   } catch (error) {
     throw corrupt('a chunk does not decompress', error)
   }
