@@ -104,6 +104,9 @@ export const batchOverheadBytes = partitionLeaderEpochAt
 /** The largest batch that the format can carry: a record set travels behind an int32 length. */
 export const maxBatchBytes = 2_147_483_647
 
+/** A base offset above this could have a last offset without a next one in an int64. */
+const maxBaseOffset = 2n ** 63n - 1n - 2n ** 31n
+
 const timestampTypeBit = 0x08
 const transactionalBit = 0x10
 const controlBit = 0x20
@@ -120,7 +123,8 @@ export function dataViewOf(bytes: Uint8Array): DataView {
  * make it once. Needs the 61 header bytes only, not the records behind them, and does not check the CRC.
  *
  * @throws RecordsError UNSUPPORTED_MAGIC for magic 0 and 1; CORRUPT when fewer than 61 bytes are left, when the length is below
- * that of an empty batch or the count or the last offset delta is negative, and for any other magic.
+ * that of an empty batch, when the count, an offset or the last offset delta is negative or the offsets leave their 64 bits, and
+ * for any other magic.
  */
 export function readBatchHeader(bytes: Uint8Array, position = 0, view: DataView = dataViewOf(bytes)): BatchHeader {
   checkFrame(bytes, position, view)
@@ -149,6 +153,12 @@ export function readBatchHeader(bytes: Uint8Array, position = 0, view: DataView 
     throw new RecordsError(
       'CORRUPT',
       `batch at position ${position} has recordCount ${header.recordCount} and lastOffsetDelta ${header.lastOffsetDelta}, expected 0 or more`,
+    )
+  }
+  if (header.baseOffset < 0n || header.baseOffset > maxBaseOffset) {
+    throw new RecordsError(
+      'CORRUPT',
+      `batch at position ${position} has baseOffset ${header.baseOffset}, expected 0 to ${maxBaseOffset}`,
     )
   }
   return header

@@ -74,7 +74,7 @@ export function buildBatch(input: BatchInput): Uint8Array {
     const timestampMs = record.timestampMs ?? input.baseTimestampMs ?? baseTimestamp
     if (timestampMs > maxTimestamp) maxTimestamp = timestampMs
     offsetDelta = record.offsetDelta ?? offsetDelta + 1
-    return prepare(record, offsetDelta, timestampMs - baseTimestamp)
+    return prepare(record, offsetDelta, BigInt.asIntN(64, timestampMs - baseTimestamp)) // wraps, as readers undo
   })
   const attributes = attributesOf({
     compression,

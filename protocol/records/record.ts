@@ -189,10 +189,13 @@ export function offsetOf(header: BatchHeader, record: RecordView): bigint {
   return header.baseOffset + BigInt(record.offsetDelta)
 }
 
-/** With LogAppendTime every record has the time of the append, which is the batch's maximum. */
+/**
+ * With LogAppendTime every record has the time of the append, which is the batch's maximum. A sum beyond 64 bits wraps, as it
+ * does in Kafka, so that both read the same from the same bytes.
+ */
 export function timestampMsOf(header: BatchHeader, record: RecordView): bigint {
   if (timestampTypeOf(header) === 'LogAppendTime') return header.maxTimestamp
-  return header.baseTimestamp + BigInt(record.timestampDelta)
+  return BigInt.asIntN(64, header.baseTimestamp + BigInt(record.timestampDelta))
 }
 
 /** The bytes of all records, decompressed. @throws RecordsError as `decompress`. */

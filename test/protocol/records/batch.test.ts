@@ -33,7 +33,7 @@ const int32s = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
 const int16s = fc.integer({ min: -(2 ** 15), max: 2 ** 15 - 1 })
 const headers: fc.Arbitrary<BatchHeader> = fc.record(
   {
-    baseOffset: int64s,
+    baseOffset: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n - 2n ** 31n }),
     batchLength: fc.integer({ min: 49, max: 2 ** 31 - 13 }),
     partitionLeaderEpoch: int32s,
     magic: fc.constant(2),
@@ -138,6 +138,13 @@ for (const [field, position] of [
   test(`a negative ${field} is corrupt`, () => {
     const bytes = buildBatch({ records: [{ value: 'a' }] })
     dataViewOf(bytes).setInt32(position, -1)
+    refuses('CORRUPT', () => readBatchHeader(bytes))
+  })
+}
+
+for (const baseOffset of [-1n, -(2n ** 63n), 2n ** 63n - 1n]) {
+  test(`a base offset of ${baseOffset} is corrupt, because no offset can follow its batch or it is none`, () => {
+    const bytes = buildBatch({ records: [{ value: 'a' }], baseOffset })
     refuses('CORRUPT', () => readBatchHeader(bytes))
   })
 }

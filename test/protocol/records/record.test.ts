@@ -91,6 +91,15 @@ test('deltas are numbers while these are exact, and bigints beyond', () => {
   assert.equal(typeof [...readRecords(batch)][0]!.timestampDelta, 'number')
 })
 
+test('timestamps whose distance leaves 64 bits come back as they went in', () => {
+  const timestamps = [-(2n ** 63n), 2n ** 63n - 1n, 0n]
+  const batch = buildBatchRef({ records: timestamps.map((timestampMs) => ({ timestampMs })) })
+  assert.deepEqual(
+    decodeRecords(batch).map((record) => record.timestampMs),
+    timestamps,
+  )
+})
+
 test('a batch of no records holds none, also when compaction has left it a codec', () => {
   for (const compression of compressions) {
     const batch = buildBatchRef({ compression, records: [], lastOffsetDelta: 9 })
