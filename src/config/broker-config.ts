@@ -74,7 +74,7 @@ function shown(row: ConfigRow, text: string): string {
 
 /** The sentence a person reads. */
 export function configErrorText(error: ConfigError): string {
-  const from = error.source === undefined ? '' : ` (from ${error.source})`
+  const from = error.source === undefined || error.source === error.key ? '' : ` (from ${error.source})`
   return `${error.key}=${error.value}${from}: expected ${error.expected}`
 }
 

@@ -18,7 +18,7 @@ const networkConfigs = {
     importance: 'HIGH',
     update: 'per-broker',
     acts: true,
-    doc: 'The first PLAINTEXT listener that is not the controller’s gives host and port. Unlike Kafka, the default is not reachable from other machines.',
+    doc: 'The first PLAINTEXT listener for clients gives host and port. Unlike Kafka, the default is not reachable from other machines.',
   },
   'advertised.listeners': {
     type: 'LIST',

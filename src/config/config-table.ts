@@ -135,9 +135,9 @@ function valueOf(row: ConfigRow, text: string): ConfigValue | undefined {
 /** What a well-formed value breaks, or undefined. */
 function breach(name: string, row: ConfigRow, value: ConfigValue): string | undefined {
   if ('min' in row && row.min !== undefined && (value as number | bigint) < row.min)
-    return `Value must be at least ${textOf(row.type, row.min)}`
+    return `Value must be at least ${row.min}`
   if ('max' in row && row.max !== undefined && (value as number | bigint) > row.max)
-    return `Value must be no more than ${textOf(row.type, row.max)}`
+    return `Value must be no more than ${row.max}`
   if (row.type === 'STRING' && row.values && !row.values.includes(value as string))
     return `String must be one of: ${row.values.join(', ')}`
   if (row.type === 'LIST' && row.values) return listBreach(name, row.values, value as readonly string[])

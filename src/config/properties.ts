@@ -53,15 +53,12 @@ function unescape(text: string): string {
 export function formatProperties(properties: Readonly<Record<string, string | number>>): string {
   const lines = Object.entries(properties)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${escape(key)}=${escape(String(value))}\n`)
+    .map(([key, value]) => `${escape(key).replaceAll(' ', '\\ ')}=${escape(String(value)).replace(/^ /, '\\ ')}\n`)
   return lines.join('')
 }
 
+const letters: Readonly<Record<string, string>> = { '\t': 't', '\n': 'n', '\r': 'r', '\f': 'f' }
+
 function escape(text: string): string {
-  return text
-    .replaceAll(/[\\=:#!]/g, (letter) => `\\${letter}`)
-    .replaceAll('\n', '\\n')
-    .replaceAll('\r', '\\r')
-    .replaceAll('\t', '\\t')
-    .replace(/^ /, '\\ ')
+  return text.replaceAll(/[\\=:#!\t\n\r\f]/g, (letter) => `\\${letters[letter] ?? letter}`)
 }
