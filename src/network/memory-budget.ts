@@ -117,6 +117,10 @@ export class MemoryBudget {
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
   }
 
+  get readerCount(): number {
+    return this.#readers.size
+  }
+
   /** Makes a connection one of those that may be stopped. */
   addReader(reader: MemoryReader): void {
     this.#readers.add(reader)

@@ -26,11 +26,16 @@ test('connections beyond max.connections are refused, and said once', async (t) 
 })
 
 test('connections beyond max.connections.per.ip are refused', async (t) => {
-  const served = await startServer(t, { limits: { connectionMaxCountPerAddress: 1 } })
-  const first = await served.connect()
-  const second = await served.connect()
+  const served = await startServer(t, { limits: { connectionMaxCountPerAddress: 2 } })
+  const clients = [await served.connect(), await served.connect(), await served.connect()]
+  clients[0]?.socket.destroy()
   await turns()
-  assert.deepEqual([first.isClosed, second.isClosed], [false, true])
+  clients.push(await served.connect(), await served.connect())
+  await turns()
+  assert.deepEqual(
+    clients.map(({ isClosed }) => isClosed),
+    [true, false, true, false, true],
+  )
 })
 
 test('close lets waiters answer, sends what is in flight, and refuses newcomers', async (t) => {
