@@ -1,6 +1,6 @@
 /** The broker's configuration as the code reads it. */
 import { brokerConfigRow, brokerConfigs, typedBrokerConfigs } from './broker-configs.ts'
-import { expectation, parseValue, propertyName, textOf } from './config-table.ts'
+import { expectation, parseValue, propertyName, shownText, textOf } from './config-table.ts'
 import type { ConfigRow, ConfigValue, ValuesOf } from './config-table.ts'
 import { topicDefaultsOf } from './topic-config.ts'
 import type { TopicConfig } from './topic-config.ts'
@@ -35,7 +35,7 @@ export function brokerConfigOf(values: ReadonlyMap<string, string>): BrokerConfi
     const row = brokerConfigRow(name)
     if (!row) continue
     const parsed = parseValue(name, row, text)
-    if (!parsed.ok) errors.push({ key: name, value: shown(row, text), expected: expectation(row) })
+    if (!parsed.ok) errors.push({ key: name, value: shownText(row, text), expected: expectation(row) })
     else if (Object.hasOwn(typedBrokerConfigs, name)) typed[propertyName(name)] = parsed.value
     explicit.set(name, text.trim())
   }
@@ -66,10 +66,6 @@ function conflicts(explicit: ReadonlyMap<string, string>): ConfigError[] {
   if (brokerId !== undefined && nodeId !== undefined && brokerId !== nodeId)
     errors.push({ key: 'broker.id', value: brokerId, expected: `the value of node.id (${nodeId}), or nothing` })
   return errors
-}
-
-function shown(row: ConfigRow, text: string): string {
-  return row.type === 'PASSWORD' ? '[hidden]' : text
 }
 
 /** The sentence a person reads. */

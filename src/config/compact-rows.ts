@@ -56,11 +56,11 @@ function checkOf(name: string, valid: string): Pick<ConfigRow, 'check'> {
   const ignoringCase = /^\(case insensitive\) \[(.*)\]$/.exec(valid)
   if (ignoringCase) return { check: oneOfIgnoringCase(ignoringCase[1]!.split(', ')) }
   if (valid === 'non-empty string') return { check: (value) => (value === '' ? 'String must be non-empty' : undefined) }
-  if (valid === 'non-empty list') return { check: (value) => notEmpty(name, value as readonly string[]) }
+  if (valid === 'non-empty list') return { check: notEmpty }
   if (name.endsWith('.gzip.level')) return { check: gzipLevel }
   return {}
 }
 
-function notEmpty(name: string, list: readonly string[]): string | undefined {
-  return list.length === 0 ? `Configuration '${name}' must not be empty.` : undefined
+function notEmpty(value: ConfigValue): string | undefined {
+  return (value as readonly string[]).length === 0 ? 'List must not be empty' : undefined
 }

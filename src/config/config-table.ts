@@ -78,17 +78,18 @@ export type Parsed = { readonly ok: true; readonly value: ConfigValue } | { read
 /** Parses and checks one value. The error is worded as Kafka words it, so that tools which look for it find it. */
 export function parseValue(name: string, row: ConfigRow, text: string): Parsed {
   const value = valueOf(row, text)
-  const wrong = value === undefined ? notOfType[row.type] : breach(name, row, value)
-  if (wrong !== undefined) {
-    const shown = row.type === 'PASSWORD' ? '[hidden]' : text
-    return { ok: false, error: wholeSentence(wrong) ?? `Invalid value ${shown} for configuration ${name}: ${wrong}` }
-  }
-  return { ok: true, value: value! }
+  if (value === undefined) return { ok: false, error: invalid(name, shownText(row, text), notOfType[row.type]) }
+  const error = breach(name, row, value)
+  return error === undefined ? { ok: true, value } : { ok: false, error }
 }
 
-/** Some of Kafka's checks name the config themselves. */
-function wholeSentence(wrong: string): string | undefined {
-  return wrong.startsWith('Configuration ') || wrong.startsWith('Invalid value ') ? wrong : undefined
+function invalid(name: string, shown: string, wrong: string): string {
+  return `Invalid value ${shown} for configuration ${name}: ${wrong}`
+}
+
+/** What of a value may be shown: all of it, unless it is a secret. */
+export function shownText(row: ConfigRow, text: string): string {
+  return row.type === 'PASSWORD' ? '[hidden]' : text
 }
 
 const notOfType: Record<ConfigType, string> = {
@@ -124,7 +125,7 @@ function valueOf(row: ConfigRow, text: string): ConfigValue | undefined {
     case 'DOUBLE':
       return decimalNumber.test(trimmed) ? Number(trimmed) : undefined
     case 'LIST':
-      return trimmed === '' ? [] : trimmed.split(/\s*,\s*/)
+      return trimmed === '' ? [] : [...new Set(trimmed.split(/\s*,\s*/))]
     case 'PASSWORD':
       return text
     default:
@@ -132,24 +133,29 @@ function valueOf(row: ConfigRow, text: string): ConfigValue | undefined {
   }
 }
 
-/** What a well-formed value breaks, or undefined. */
+/** What a well-formed value breaks, as a whole sentence, or undefined. Shows the value as it was understood. */
 function breach(name: string, row: ConfigRow, value: ConfigValue): string | undefined {
+  if (row.type === 'LIST' && row.values) return listBreach(name, row.values, value as readonly string[])
+  const wrong = rangeBreach(row, value) ?? row.check?.(value)
+  if (wrong === undefined) return undefined
+  const text = textOf(row.type, value)
+  return invalid(name, shownText(row, row.type === 'LIST' ? `[${text.replaceAll(',', ', ')}]` : text), wrong)
+}
+
+function rangeBreach(row: ConfigRow, value: ConfigValue): string | undefined {
   if ('min' in row && row.min !== undefined && (value as number | bigint) < row.min)
     return `Value must be at least ${row.min}`
   if ('max' in row && row.max !== undefined && (value as number | bigint) > row.max)
     return `Value must be no more than ${row.max}`
   if (row.type === 'STRING' && row.values && !row.values.includes(value as string))
     return `String must be one of: ${row.values.join(', ')}`
-  if (row.type === 'LIST' && row.values) return listBreach(name, row.values, value as readonly string[])
-  return row.check?.(value)
+  return undefined
 }
 
 function listBreach(name: string, values: readonly string[], list: readonly string[]): string | undefined {
+  if (list.includes('')) return `Configuration '${name}' values must not be empty.`
   const stranger = list.find((item) => !values.includes(item))
-  if (stranger !== undefined)
-    return `Invalid value ${stranger} for configuration ${name}: String must be one of: ${values.join(', ')}`
-  if (new Set(list).size < list.length) return `Configuration '${name}' values must not be duplicated.`
-  return undefined
+  return stranger === undefined ? undefined : invalid(name, stranger, `String must be one of: ${values.join(', ')}`)
 }
 
 /** A value as Kafka prints it. */

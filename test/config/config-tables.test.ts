@@ -87,7 +87,9 @@ test('a wrong value is refused in the words of Kafka', () => {
   assert.equal(errorOf(ratio, '1.1'), `${of} 1.1 for configuration some.config: Value must be no more than 1`)
   assert.equal(errorOf(choice, 'c'), `${of} c for configuration some.config: String must be one of: a, b`)
   assert.equal(errorOf(list, 'a,c'), `${of} c for configuration some.config: String must be one of: a, b`)
-  assert.equal(errorOf(list, 'a,a'), "Configuration 'some.config' values must not be duplicated.")
+  assert.equal(errorOf(list, 'a,'), "Configuration 'some.config' values must not be empty.")
+  const twice = `${of} 1.5 for configuration some.config: Value must be no more than 1`
+  assert.equal(errorOf(ratio, '15e-1'), twice, 'the value is shown as it was understood')
 })
 
 test('values are read as Kafka reads them', () => {
@@ -101,6 +103,7 @@ test('values are read as Kafka reads them', () => {
   assert.equal(value({ type: 'BOOLEAN', default: false }, ' TRUE '), true)
   assert.equal(value({ type: 'DOUBLE', default: 0 }, '1.5e2'), 150)
   assert.deepEqual(value({ type: 'LIST', default: [] }, ' a , b '), ['a', 'b'])
+  assert.deepEqual(value({ type: 'LIST', default: [] }, 'a,b,a'), ['a', 'b'])
   assert.deepEqual(value({ type: 'LIST', default: [] }, ''), [])
   assert.equal(value({ type: 'STRING', default: '' }, ' a b '), 'a b')
   assert.equal(value({ type: 'PASSWORD', default: null }, ' secret '), ' secret ')
