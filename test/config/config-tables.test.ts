@@ -117,6 +117,8 @@ test('a secret never appears in an error', () => {
 test('numbers print as Java prints them', () => {
   assert.equal(textOf('DOUBLE', 0.5), '0.5')
   assert.equal(textOf('DOUBLE', 1), '1.0')
+  assert.equal(textOf('DOUBLE', 1e7), '1.0E7')
+  assert.equal(textOf('DOUBLE', 2_147_483_647), '2.147483647E9')
   assert.equal(textOf('DOUBLE', 1.7976931348623157e308), '1.7976931348623157E308')
   assert.equal(textOf('LONG', 9_223_372_036_854_775_807n), '9223372036854775807')
 })
