@@ -122,3 +122,25 @@ test('over TCP: pipelined frames are answered in order, and close ends the conne
   assert.equal(memory.usedBytes, 0)
   deadlines.close()
 })
+
+test('over TCP: a reader that stops reading is closed after its time, and its memory comes back', async (t) => {
+  const environment = nodeEnvironment({})
+  const deadlines = new DeadlineQueue(environment.clock)
+  const memory = new MemoryBudget()
+  const answer = [Buffer.alloc(32 * 1024 * 1024)]
+  const server = await Server.open(
+    { host: '127.0.0.1', port: 0 },
+    { environment, memory, deadlines, handler: async () => answer, limits: { unsentMaxMs: 40 } },
+  )
+  t.after(async () => {
+    deadlines.close()
+    await server.close(0)
+  })
+  const client = await environment.network.connect({ host: '127.0.0.1', port: server.port }, { timeoutMs: 5000 })
+  client.write([framed('give me much')])
+  while (memory.usedBytesOf('response') === 0) await turns()
+  assert.equal(server.connections.size, 1)
+  while (server.connections.size > 0) await turns()
+  assert.equal(memory.usedBytes, 0)
+  client.destroy()
+})
