@@ -190,8 +190,8 @@ export class MemoryDisk implements Disk {
       const [source, target] = [normalize(from), normalize(to)]
       if (!this.#entries.has(source)) throw missing(from)
       this.#requireParent(target)
-      for (const [entry, content] of [...this.#entries]) {
-        if (entry !== source && !entry.startsWith(`${source}/`)) continue
+      const moved = [...this.#entries].filter(([entry]) => entry === source || entry.startsWith(`${source}/`))
+      for (const [entry, content] of moved) {
         this.#entries.delete(entry)
         this.#entries.set(target + entry.slice(source.length), content)
       }
@@ -201,7 +201,7 @@ export class MemoryDisk implements Disk {
   remove(path: string): Promise<void> {
     return this.#complete(() => {
       const name = normalize(path)
-      for (const entry of [...this.#entries.keys()]) {
+      for (const entry of this.#entries.keys()) {
         if (entry === name || entry.startsWith(`${name}/`)) this.#entries.delete(entry)
       }
     })

@@ -1,0 +1,90 @@
+/**
+ * Which leader epoch begins at which offset: the history by which two copies of a log find where they part.
+ * Epochs and start offsets both rise from entry to entry.
+ */
+import type { EpochStart } from './checkpoint-files.ts'
+import type { EpochEnd } from './log-store.ts'
+
+/** Kafka's answer where an epoch is unknown. */
+export const unknownEpochEnd: EpochEnd = { leaderEpoch: -1, endOffset: -1n }
+
+export class LeaderEpochs {
+  #entries: EpochStart[]
+  /** Rises with every change, so that a checkpoint knows whether it is due. */
+  changeCount = 0
+
+  constructor(entries: readonly EpochStart[] = []) {
+    this.#entries = [...entries]
+  }
+
+  get entries(): readonly EpochStart[] {
+    return this.#entries
+  }
+
+  /** The latest epoch, or -1. */
+  get latest(): number {
+    return this.#entries.at(-1)?.leaderEpoch ?? -1
+  }
+
+  /** Notes that `leaderEpoch` begins at `startOffset`. An epoch that has begun already keeps its start. */
+  assign(leaderEpoch: number, startOffset: bigint): void {
+    if (leaderEpoch < 0) return
+    const last = this.#entries.at(-1)
+    if (last && last.leaderEpoch === leaderEpoch && startOffset >= last.startOffset) return
+    while (this.#entries.length > 0) {
+      const tail = this.#entries.at(-1)!
+      if (tail.leaderEpoch < leaderEpoch && tail.startOffset < startOffset) break
+      this.#entries.pop()
+    }
+    this.#entries.push({ leaderEpoch, startOffset })
+    this.changeCount += 1
+  }
+
+  /** The end of the largest epoch at or below the asked one, as OffsetsForLeaderEpoch answers it. */
+  endOf(leaderEpoch: number, logEndOffset: bigint): EpochEnd {
+    if (leaderEpoch < 0) return unknownEpochEnd
+    if (leaderEpoch === this.latest) return { leaderEpoch, endOffset: logEndOffset }
+    const higher = this.#entries.findIndex((entry) => entry.leaderEpoch > leaderEpoch)
+    if (higher === -1) return unknownEpochEnd
+    const endOffset = this.#entries[higher]!.startOffset
+    // An epoch before the first known one ends where that begins.
+    const floor = higher === 0 ? leaderEpoch : this.#entries[higher - 1]!.leaderEpoch
+    return { leaderEpoch: floor, endOffset }
+  }
+
+  /** The epoch of the record at `offset`, or -1. */
+  at(offset: bigint): number {
+    return this.#entries.findLast((entry) => entry.startOffset <= offset)?.leaderEpoch ?? -1
+  }
+
+  startOf(leaderEpoch: number): bigint | undefined {
+    return this.#entries.find((entry) => entry.leaderEpoch === leaderEpoch)?.startOffset
+  }
+
+  /** The largest epoch below `leaderEpoch`, or -1. */
+  below(leaderEpoch: number): number {
+    return this.#entries.findLast((entry) => entry.leaderEpoch < leaderEpoch)?.leaderEpoch ?? -1
+  }
+
+  /** Forgets what begins at or behind `endOffset`: the log was cut there. */
+  truncateFromEnd(endOffset: bigint): void {
+    const kept = this.#entries.filter((entry) => entry.startOffset < endOffset)
+    if (kept.length === this.#entries.length) return
+    this.#entries = kept
+    this.changeCount += 1
+  }
+
+  /** Forgets what ended before `startOffset`; the epoch that reaches across it begins there from now on. */
+  truncateFromStart(startOffset: bigint): void {
+    const across = this.#entries.findLast((entry) => entry.startOffset <= startOffset)
+    if (!across || (across === this.#entries[0] && across.startOffset === startOffset)) return
+    const later = this.#entries.filter((entry) => entry.startOffset > startOffset)
+    this.#entries = [{ leaderEpoch: across.leaderEpoch, startOffset }, ...later]
+    this.changeCount += 1
+  }
+
+  clear(): void {
+    this.#entries = []
+    this.changeCount += 1
+  }
+}

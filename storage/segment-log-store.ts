@@ -1,0 +1,460 @@
+/**
+ * The embedded engine behind `LogStore`: one folder of segment files per partition, in Kafka's own format, on a Disk.
+ *
+ * In the data directory: `<topic>-<partition>/` per partition, `log-start-offset-checkpoint`, and `.kafka_cleanshutdown` while
+ * the store is closed. A deleted partition is `<topic>-<partition>.<id>-delete` until its files are gone.
+ */
+import { strict as assert } from 'node:assert'
+import { formatOffsets, loadFile, parseOffsets } from './checkpoint-files.ts'
+import type { Disk } from './disk.ts'
+import { PartitionLog } from './log.ts'
+import {
+  abortMarkers,
+  applyRetention,
+  beginPromotion,
+  deleteBefore,
+  expiredSegments,
+  openTransactionsOf,
+  raiseLeaderEpoch,
+  startAt,
+  truncateTo,
+  type PromoteDecision,
+} from './log-operations.ts'
+import { availableBytes, findByTime, findMaxTimestamp, readLog, unusable } from './log-reader.ts'
+import { LogState } from './log-state.ts'
+import type {
+  ActiveProducer,
+  AppendEntry,
+  AppendOptions,
+  AppendResult,
+  EpochEnd,
+  Fence,
+  HousekeepingReport,
+  LogConfig,
+  LogHandle,
+  LogId,
+  LogStore,
+  LogView,
+  OffsetAndEpoch,
+  OpenTransaction,
+  Promoted,
+  ReadOptions,
+  ReadRequest,
+  ReadResult,
+  Result,
+  Subscription,
+  TopicSpec,
+  WakeCause,
+} from './log-store.ts'
+import { failureOf } from './outcome.ts'
+import { deletedFolder, recover, type Loss } from './recovery.ts'
+import { TailBudget, TailCache } from './tail-cache.ts'
+
+const cleanShutdownName = '.kafka_cleanshutdown'
+const logStartsName = 'log-start-offset-checkpoint'
+const defaultTailBytes = 64 * 1024 * 1024
+const defaultTailBytesPerLog = 8 * 1024 * 1024
+const defaultProducerExpirationMs = 86_400_000n
+/** So many partitions are opened at the same time. */
+const openingAtOnce = 64
+
+export interface SegmentLogStoreOptions {
+  readonly disk: Disk
+  /** The data directory within the disk. Default: its root. */
+  readonly directory?: string
+  /** What the tails of all logs may hold in memory, and each of them. */
+  readonly tailBudget?: TailBudget
+  readonly tailBytesPerLog?: number
+  /** Sync before every answer, whatever the topics say. */
+  readonly durable?: boolean
+  /** `producer.id.expiration.ms` */
+  readonly producerExpirationMs?: bigint
+  /** Told once per log that lost something when it was opened. */
+  readonly onLoss?: (loss: Loss) => void
+}
+
+export class SegmentLogStore implements LogStore {
+  /** The last stop was not clean: leader epochs must rise before logs of our own are written again. */
+  readonly wasUnclean: boolean
+  readonly #disk: Disk
+  readonly #directory: string
+  readonly #options: SegmentLogStoreOptions
+  readonly #tailBudget: TailBudget
+  /** As read when the store was opened: for logs that are not open yet. */
+  readonly #logStarts: Map<string, bigint>
+  readonly #logs = new Map<string, Map<number, PartitionLog>>()
+  readonly #promoted = new Map<PartitionLog, { readonly id: string; readonly result: Promoted }>()
+  #creating: Promise<unknown> = Promise.resolve()
+  #savingStarts: Promise<void> | undefined
+  #nextSave: Promise<void> | undefined
+
+  private constructor(
+    options: SegmentLogStoreOptions,
+    found: { readonly wasUnclean: boolean; readonly logStarts: Map<string, bigint> },
+  ) {
+    this.#options = options
+    this.#disk = options.disk
+    this.#directory = options.directory ?? ''
+    this.#tailBudget = options.tailBudget ?? new TailBudget(defaultTailBytes)
+    this.wasUnclean = found.wasUnclean
+    this.#logStarts = found.logStarts
+  }
+
+  /** Opens the directory. Logs open with `create`. The caller holds the disk's lock. */
+  static async open(options: SegmentLogStoreOptions): Promise<SegmentLogStore> {
+    const { disk, directory = '' } = options
+    await disk.makeDirectory(directory)
+    const entries = await disk.list(directory)
+    const names = entries.filter((entry) => entry.isDirectory).map((entry) => entry.name)
+    for (const name of names) if (name.endsWith('-delete')) await disk.remove(joined(directory, name))
+    const isClean = entries.some((entry) => entry.name === cleanShutdownName)
+    const hasLogs = names.some((name) => /-\d+$/.test(name))
+    if (isClean) {
+      await disk.remove(joined(directory, cleanShutdownName))
+      await disk.syncDirectory(directory)
+    }
+    const starts = (await loadFile(disk, joined(directory, logStartsName), parseOffsets)) ?? []
+    const logStarts = new Map(starts.map((start) => [`${start.topicName}-${start.partitionIndex}`, start.offset]))
+    return new SegmentLogStore(options, { wasUnclean: hasLogs && !isClean, logStarts })
+  }
+
+  find(id: LogId): LogHandle | undefined {
+    return this.#logs.get(id.topicId)?.get(id.partitionIndex)
+  }
+
+  append(entries: readonly AppendEntry[], options: AppendOptions): Promise<readonly AppendResult[]> {
+    const durable = options.durable ?? this.#options.durable ?? false
+    const all = { nowMs: options.nowMs, durable }
+    return Promise.all(entries.map((entry) => logOf(entry.log).append(entry, all)))
+  }
+
+  async read(requests: readonly ReadRequest[], options: ReadOptions): Promise<readonly ReadResult[]> {
+    const results: ReadResult[] = []
+    let { maxBytes, minOneBatch } = options
+    for (const request of requests) {
+      const limit = { maxBytes: Math.min(maxBytes, request.maxBytes), minOneBatch }
+      const result = await readLog(logOf(request.log).state, request, limit)
+      results.push(result)
+      if (!result.ok || result.chunks.length === 0) continue
+      for (const chunk of result.chunks) maxBytes -= chunk.length
+      minOneBatch = false
+    }
+    return results
+  }
+
+  subscribe(logs: readonly LogHandle[], listener: (log: LogHandle, cause: WakeCause) => void): Subscription {
+    // A function of its own, so that two subscriptions of one listener don't end together.
+    const mine = (log: LogHandle, cause: WakeCause) => listener(log, cause)
+    for (const log of logs) logOf(log).listeners.add(mine)
+    return {
+      close() {
+        for (const log of logs) logOf(log).listeners.delete(mine)
+      },
+    }
+  }
+
+  view(log: LogHandle): LogView {
+    const { state } = logOf(log)
+    assert(state.status !== 'dropped', `${state.label} was deleted`)
+    return state.view()
+  }
+
+  availableBytes(log: LogHandle, offset: bigint, isolation: ReadRequest['isolation']): number {
+    return availableBytes(logOf(log).state, offset, isolation)
+  }
+
+  sizeBytes(log: LogHandle): number {
+    return logOf(log).state.sizeBytes
+  }
+
+  offsetForTime(log: LogHandle, timestampMs: bigint): Promise<Result<{ found: OffsetAndEpoch | undefined }>> {
+    return this.#lookUp(log, (state) => findByTime(state, timestampMs))
+  }
+
+  maxTimestamp(log: LogHandle): Promise<Result<{ found: OffsetAndEpoch | undefined }>> {
+    return this.#lookUp(log, findMaxTimestamp)
+  }
+
+  endOffsetForEpoch(log: LogHandle, leaderEpoch: number): Promise<Result<EpochEnd>> {
+    const { state } = logOf(log)
+    const refused = unusable(state)
+    return Promise.resolve(refused ?? { ok: true, ...state.epochs.endOf(leaderEpoch, state.highWatermark) })
+  }
+
+  epochAt(log: LogHandle, offset: bigint): number {
+    return logOf(log).state.epochs.at(offset)
+  }
+
+  deleteBefore(log: LogHandle, offset: bigint, fence?: Fence): Promise<Result<LogView>> {
+    const mine = logOf(log)
+    return mine.exclusive(() => deleteBefore(mine, offset, () => this.#saveLogStarts()), fence)
+  }
+
+  startAt(log: LogHandle, offset: bigint, fence: Fence): Promise<Result<LogView>> {
+    const mine = logOf(log)
+    return mine.exclusive(() => startAt(mine, offset, () => this.#saveLogStarts()), fence)
+  }
+
+  truncateTo(log: LogHandle, offset: bigint, fence: Fence): Promise<Result<LogView>> {
+    const mine = logOf(log)
+    return mine.exclusive(() => truncateTo(mine, offset), fence)
+  }
+
+  raiseLeaderEpoch(log: LogHandle, atLeast: number, fence?: Fence): Promise<Result<LogView>> {
+    const mine = logOf(log)
+    return mine.exclusive(() => raiseLeaderEpoch(mine, atLeast), fence)
+  }
+
+  openTransactions(log: LogHandle): readonly OpenTransaction[] {
+    return openTransactionsOf(logOf(log).state)
+  }
+
+  activeProducers(log: LogHandle): readonly ActiveProducer[] {
+    return Array.from(logOf(log).state.producers.producers, (entry) => ({
+      producerId: entry.producerId,
+      producerEpoch: entry.producerEpoch,
+      coordinatorEpoch: entry.coordinatorEpoch,
+      lastSequence: entry.batches.at(-1)?.lastSequence ?? -1,
+      lastTimestampMs: entry.lastTimestampMs,
+      currentTransactionStartOffset: entry.currentTransactionStartOffset,
+    }))
+  }
+
+  fence(log: LogHandle, fence: Fence): void {
+    logOf(log).fence(fence)
+  }
+
+  async promote(log: LogHandle, decision: PromoteDecision, fence: Fence): Promise<Result<Promoted>> {
+    const mine = logOf(log)
+    const before = this.#promoted.get(mine)
+    if (before?.id === decision.id) return { ok: true, ...before.result }
+    const begun = await mine.exclusive(() => beginPromotion(mine, decision), fence)
+    if (!begun.ok) return begun
+    for (const marker of await Promise.all(abortMarkers(mine, decision))) if (!marker.ok) return marker
+    const { ok: _, ...promoted } = begun
+    return mine.exclusive(async () => {
+      await mine.sync.run()
+      await mine.saveEpochs()
+      mine.state.isMirror = false
+      const result: Promoted = { ...promoted, logEndOffset: mine.state.highWatermark }
+      this.#promoted.set(mine, { id: decision.id, result })
+      return result
+    }, fence)
+  }
+
+  /** Creations and deletions follow each other, so that a name that is taken again never meets its old folder. */
+  create(topic: TopicSpec): Promise<Result> {
+    return this.#inTurn(() => this.#create(topic))
+  }
+
+  configure(topicId: string, config: LogConfig): void {
+    for (const log of this.#logs.get(topicId)?.values() ?? []) log.state.config = config
+  }
+
+  async housekeep(nowMs: bigint): Promise<HousekeepingReport> {
+    const report = { deletedSegments: 0, deletedBytes: 0, rolledSegments: 0, expiredProducers: 0 }
+    const expirationMs = this.#options.producerExpirationMs ?? defaultProducerExpirationMs
+    for (const log of this.#allLogs()) {
+      const { state } = log
+      if (state.status !== 'online') continue
+      report.expiredProducers += state.producers.expire(nowMs, expirationMs)
+      if (expiredSegments(state, nowMs) > 0) {
+        const done = await log.exclusive(() => applyRetention(log, nowMs, () => this.#saveLogStarts()))
+        if (done.ok) {
+          report.deletedSegments += done.segments
+          report.deletedBytes += done.bytes
+          report.rolledSegments += done.rolled
+        }
+      }
+      if (log.sync.lastSyncMs < 0n) log.sync.lastSyncMs = nowMs
+      if (log.sync.isDue && nowMs - log.sync.lastSyncMs >= state.config.flushMs) {
+        log.sync.lastSyncMs = nowMs
+        await this.#flushOne(log)
+      }
+    }
+    return report
+  }
+
+  async flush(log?: LogHandle): Promise<Result> {
+    const results = await Promise.all((log ? [logOf(log)] : this.#allLogs()).map((each) => this.#flushOne(each)))
+    return results.find((result) => !result.ok) ?? { ok: true }
+  }
+
+  drop(topicId: string): Promise<Result> {
+    return this.#inTurn(() => this.#drop(topicId))
+  }
+
+  async close(): Promise<void> {
+    await this.#creating
+    const logs = this.#allLogs()
+    await Promise.all(logs.map((log) => log.drain()))
+    let isClean = true
+    for (const log of logs) {
+      const flushed = await this.#flushOne(log)
+      isClean &&= flushed.ok
+    }
+    if (isClean) await this.#saveLogStarts()
+    for (const log of logs) {
+      log.state.status = 'offline'
+      log.state.offlineReason = 'the store is closed'
+      log.state.tail.clear()
+      for (const segment of log.state.segments) await segment.retire('close')
+    }
+    if (isClean) {
+      const content = new TextEncoder().encode('{"version":0,"brokerEpoch":-1}')
+      await this.#disk.replaceFile(joined(this.#directory, cleanShutdownName), content)
+    }
+  }
+
+  #allLogs(): PartitionLog[] {
+    return [...this.#logs.values()].flatMap((partitions) => [...partitions.values()])
+  }
+
+  async #lookUp(
+    log: LogHandle,
+    work: (state: LogState) => Promise<OffsetAndEpoch | undefined>,
+  ): Promise<Result<{ found: OffsetAndEpoch | undefined }>> {
+    const { state } = logOf(log)
+    const refused = unusable(state)
+    if (refused) return refused
+    try {
+      return { ok: true, found: await work(state) }
+    } catch (error) {
+      return unusable(state) ?? failureOf(error)
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#creating.then(work)
+    this.#creating = mine.catch(() => undefined)
+    return mine
+  }
+
+  async #create(topic: TopicSpec): Promise<Result> {
+    const open = this.#logs.get(topic.topicId) ?? new Map<number, PartitionLog>()
+    try {
+      for (let from = 0; from < topic.partitions.length; from += openingAtOnce) {
+        const some = topic.partitions.slice(from, from + openingAtOnce)
+        const logs = await Promise.all(some.map((partition) => this.#openLog(topic, partition, open)))
+        for (const log of logs) open.set(log.id.partitionIndex, log)
+      }
+      await this.#disk.syncDirectory(this.#directory)
+    } catch (error) {
+      return failureOf(error)
+    }
+    this.#logs.set(topic.topicId, open)
+    return { ok: true }
+  }
+
+  async #openLog(
+    topic: TopicSpec,
+    partition: { readonly partitionIndex: number; readonly leaderEpoch: number },
+    open: ReadonlyMap<number, PartitionLog>,
+  ): Promise<PartitionLog> {
+    const { partitionIndex, leaderEpoch } = partition
+    const known = open.get(partitionIndex)
+    if (known) {
+      if (leaderEpoch > known.state.leaderEpoch) await known.exclusive(() => raiseLeaderEpoch(known, leaderEpoch))
+      return known
+    }
+    const state = new LogState({
+      id: { topicId: topic.topicId, partitionIndex },
+      topicName: topic.name,
+      disk: this.#disk,
+      folder: joined(this.#directory, `${topic.name}-${partitionIndex}`),
+      config: topic.config,
+      isMirror: topic.isMirror,
+      tail: new TailCache(this.#tailBudget, this.#options.tailBytesPerLog ?? defaultTailBytesPerLog),
+    })
+    const logStartOffset = this.#logStarts.get(state.label)
+    const loss = await recover(state, { isClean: !this.wasUnclean, logStartOffset, leaderEpoch })
+    this.#logStarts.delete(state.label)
+    if (loss) this.#options.onLoss?.(loss)
+    return new PartitionLog(state)
+  }
+
+  async #drop(topicId: string): Promise<Result> {
+    const logs = [...(this.#logs.get(topicId)?.values() ?? [])]
+    this.#logs.delete(topicId)
+    for (const log of logs) {
+      log.state.status = 'dropped'
+      log.state.generation += 1
+      log.notify('dropped')
+    }
+    try {
+      for (const log of logs) await this.#removeFolder(log)
+      if (logs.length > 0) await this.#disk.syncDirectory(this.#directory)
+      await this.#saveLogStarts()
+      return { ok: true }
+    } catch (error) {
+      return failureOf(error)
+    }
+  }
+
+  /** The folder loses its name at once, and its files as soon as nobody reads them. */
+  async #removeFolder(log: PartitionLog): Promise<void> {
+    const { state } = log
+    await log.drain()
+    state.tail.clear()
+    this.#promoted.delete(log)
+    const aside = deletedFolder(state.folder, state.id.topicId)
+    await this.#disk.rename(state.folder, aside)
+    for (const segment of state.segments) await segment.retire('close')
+    await this.#disk.remove(aside)
+  }
+
+  async #flushOne(log: PartitionLog): Promise<Result> {
+    const refused = unusable(log.state)
+    if (refused) return refused
+    try {
+      await log.sync.run()
+      await log.saveEpochs()
+      return { ok: true }
+    } catch (error) {
+      const found = failureOf(error)
+      log.goOffline(found.message)
+      return found
+    }
+  }
+
+  /** Writes the log starts of all partitions; calls that come while one write is under way share the next. */
+  #saveLogStarts(): Promise<void> {
+    if (!this.#savingStarts) {
+      this.#savingStarts = this.#writeLogStarts().finally(() => (this.#savingStarts = undefined))
+      return this.#savingStarts
+    }
+    this.#nextSave ??= this.#savingStarts
+      .catch(() => undefined)
+      .then(() => {
+        this.#nextSave = undefined
+        return this.#saveLogStarts()
+      })
+    return this.#nextSave
+  }
+
+  async #writeLogStarts(): Promise<void> {
+    const starts: { topicName: string; partitionIndex: number; offset: bigint }[] = []
+    for (const { state } of this.#allLogs()) {
+      if (state.logStartOffset === 0n) continue
+      starts.push({
+        topicName: state.topicName,
+        partitionIndex: state.id.partitionIndex,
+        offset: state.logStartOffset,
+      })
+    }
+    for (const [label, offset] of this.#logStarts) {
+      const dash = label.lastIndexOf('-')
+      starts.push({ topicName: label.slice(0, dash), partitionIndex: Number(label.slice(dash + 1)), offset })
+    }
+    await this.#disk.replaceFile(joined(this.#directory, logStartsName), formatOffsets(starts))
+  }
+}
+
+function logOf(handle: LogHandle): PartitionLog {
+  assert(handle instanceof PartitionLog, 'a handle of this engine')
+  return handle
+}
+
+function joined(directory: string, name: string): string {
+  return directory === '' ? name : `${directory}/${name}`
+}

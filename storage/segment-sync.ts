@@ -1,0 +1,73 @@
+/**
+ * What of a log is not durable yet. A sync covers the writes that were complete when it started, and no others: segments
+ * written meanwhile stay marked. Syncs of one log follow each other.
+ */
+import type { LogState } from './log-state.ts'
+import type { Segment } from './segment.ts'
+
+export class SegmentSync {
+  readonly #state: LogState
+  #written = new Set<Segment>()
+  #isDirectoryChanged = true
+  #last: Promise<void> = Promise.resolve()
+  /** Everything below is durable. */
+  recoveryPoint: bigint
+  /** When the last sync started, by the caller's clock; -1 before the first. */
+  lastSyncMs = -1n
+
+  constructor(state: LogState) {
+    this.#state = state
+    // A log that was read back may still be in the page cache only.
+    this.recoveryPoint = state.logStartOffset
+    for (const segment of state.segments) if (!segment.isEmpty) this.#written.add(segment)
+  }
+
+  get isDue(): boolean {
+    return this.#written.size > 0 || this.#isDirectoryChanged
+  }
+
+  /** Records below `offset` that no sync has covered. */
+  unsyncedRecords(offset: bigint): bigint {
+    return offset > this.recoveryPoint ? offset - this.recoveryPoint : 0n
+  }
+
+  /** To be called when a write is complete. */
+  noteWrite(segment: Segment): void {
+    this.#written.add(segment)
+  }
+
+  noteDirectory(): void {
+    this.#isDirectoryChanged = true
+  }
+
+  forget(segment: Segment): void {
+    this.#written.delete(segment)
+  }
+
+  /**
+   * Makes everything below `writtenEnd` durable: what is visible, or what the caller has written beyond that.
+   * Rejects with what the disk said. The log must go offline then: what a failed sync left is unknown.
+   */
+  run(writtenEnd = this.#state.highWatermark): Promise<void> {
+    const previous = this.#last
+    const mine = this.#sync(previous, writtenEnd)
+    this.#last = mine
+    return mine
+  }
+
+  async #sync(previous: Promise<void>, writtenEnd: bigint): Promise<void> {
+    await previous
+    const segments = [...this.#written]
+    const isDirectoryChanged = this.#isDirectoryChanged
+    this.#written = new Set()
+    this.#isDirectoryChanged = false
+    for (const segment of segments) segment.acquire()
+    try {
+      await Promise.all(segments.map((segment) => segment.sync()))
+      if (isDirectoryChanged) await this.#state.disk.syncDirectory(this.#state.folder)
+    } finally {
+      for (const segment of segments) segment.release()
+    }
+    if (writtenEnd > this.recoveryPoint) this.recoveryPoint = writtenEnd
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * The newest bytes of a log, in memory: consumers and links at the end of it read no disk. Appended batches are copied into
+ * chunks (a view would pin the whole frame that it came in), but for big ones that make up most of their buffer.
+ * Bytes that were published never change; a chunk that was let go lives on with whoever still reads it.
+ */
+
+/** Below this size a copy is cheaper than a chunk of its own. */
+const ownChunkBytes = 16 * 1024
+const smallestChunkBytes = 4 * 1024
+const largestChunkBytes = 256 * 1024
+
+/** What all tails of a process may hold. Over the limit the oldest chunks of all logs are let go first. */
+export class TailBudget {
+  readonly limitBytes: number
+  #usedBytes = 0
+  readonly #chunks = new Map<TailChunk, TailCache>()
+  readonly #onChange: (grownBytes: number) => void
+
+  /** `onChange` hears by how many bytes the tails have grown, negative when they shrink: for a budget of the whole process. */
+  constructor(limitBytes: number, onChange: (grownBytes: number) => void = () => {}) {
+    this.limitBytes = limitBytes
+    this.#onChange = onChange
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
+  add(chunk: TailChunk, owner: TailCache): void {
+    this.#chunks.set(chunk, owner)
+    this.#usedBytes += chunk.bytes.length
+    this.#onChange(chunk.bytes.length)
+    this.evictTo(this.limitBytes)
+  }
+
+  remove(chunk: TailChunk): void {
+    if (!this.#chunks.delete(chunk)) return
+    this.#usedBytes -= chunk.bytes.length
+    this.#onChange(-chunk.bytes.length)
+  }
+
+  /** Lets go of the oldest chunks until the tails hold at most this many bytes, or only one chunk. */
+  evictTo(sizeBytes: number): void {
+    while (this.#usedBytes > sizeBytes && this.#chunks.size > 1) {
+      const [oldest, its] = this.#chunks.entries().next().value!
+      its.evictThrough(oldest)
+    }
+  }
+}
+
+/** Batches that follow each other in one segment, and in these bytes. */
+export class TailChunk {
+  readonly bytes: Uint8Array
+  readonly segmentBaseOffset: bigint
+  usedBytes = 0
+  readonly firstOffset: bigint
+  lastOffset: bigint
+  /** Of each batch: its first and last offset relative to `firstOffset`, and where it ends in `bytes`. */
+  readonly firsts: number[] = []
+  readonly lasts: number[] = []
+  readonly ends: number[] = []
+
+  constructor(bytes: Uint8Array, segmentBaseOffset: bigint, firstOffset: bigint) {
+    this.bytes = bytes
+    this.segmentBaseOffset = segmentBaseOffset
+    this.firstOffset = firstOffset
+    this.lastOffset = firstOffset - 1n
+  }
+}
+
+/** Where a batch belongs. */
+export interface BatchPlace {
+  readonly segmentBaseOffset: bigint
+  readonly baseOffset: bigint
+  readonly lastOffset: bigint
+}
+
+export class TailCache {
+  readonly #budget: TailBudget
+  readonly #limitBytes: number
+  #chunks: TailChunk[] = []
+  #heldBytes = 0
+
+  constructor(budget: TailBudget, limitBytes: number) {
+    this.#budget = budget
+    this.#limitBytes = limitBytes
+  }
+
+  /** Takes a batch behind the last one and returns the bytes to patch and write: a copy, or the same when it is big. */
+  place(batch: Uint8Array, place: BatchPlace): Uint8Array {
+    if (batch.length >= ownChunkBytes && batch.length * 2 >= batch.buffer.byteLength) {
+      const chunk = this.#open(batch, place)
+      this.#note(chunk, place, batch.length)
+      return batch
+    }
+    let chunk = this.#chunks.at(-1)
+    const fits =
+      chunk !== undefined &&
+      chunk.segmentBaseOffset === place.segmentBaseOffset &&
+      chunk.bytes.length - chunk.usedBytes >= batch.length &&
+      place.lastOffset - chunk.firstOffset < 2_147_483_648n
+    if (!chunk || !fits) {
+      const grown = Math.min(largestChunkBytes, (chunk?.bytes.length ?? smallestChunkBytes / 2) * 2)
+      chunk = this.#open(new Uint8Array(Math.max(batch.length, grown)), place)
+    }
+    const start = chunk.usedBytes
+    chunk.bytes.set(batch, start)
+    this.#note(chunk, place, batch.length)
+    return chunk.bytes.subarray(start, start + batch.length)
+  }
+
+  /** The first offset that can be read here, or undefined when nothing can. */
+  get firstOffset(): bigint | undefined {
+    return this.#chunks[0]?.firstOffset
+  }
+
+  /**
+   * Whole batches from the one that holds `offset` (or follows it) on, below `endOffset`, up to `maxBytes`, but the first one
+   * in any case when `minOneBatch`. Undefined when the tail does not reach back to `offset`.
+   */
+  read(offset: bigint, endOffset: bigint, limit: { maxBytes: number; minOneBatch: boolean }): TailRead | undefined {
+    const first = this.#chunks[0]
+    if (!first || offset < first.firstOffset) return undefined
+    const chunks: Uint8Array[] = []
+    let [sizeBytes, upperBound] = [0, offset]
+    let { minOneBatch } = limit
+    for (let index = this.#chunkIndexOf(offset); index < this.#chunks.length; index++) {
+      const chunk = this.#chunks[index]!
+      if (chunk.firstOffset >= endOffset) break
+      const from = chunk.firstOffset >= offset ? 0 : batchIndexOf(chunk.lasts, Number(offset - chunk.firstOffset))
+      const start = from === 0 ? 0 : chunk.ends[from - 1]!
+      let until = from
+      const visible = endOffset > chunk.lastOffset ? Infinity : Number(endOffset - chunk.firstOffset)
+      while (until < chunk.ends.length && chunk.firsts[until]! < visible) {
+        const isWithin = sizeBytes + chunk.ends[until]! - start <= limit.maxBytes
+        if (!isWithin && !minOneBatch) break
+        minOneBatch = false
+        until += 1
+      }
+      if (until > from) {
+        const end = chunk.ends[until - 1]!
+        chunks.push(chunk.bytes.subarray(start, end))
+        sizeBytes += end - start
+        upperBound = chunk.firstOffset + BigInt(chunk.lasts[until - 1]!) + 1n
+      }
+      if (until < chunk.ends.length) break
+    }
+    return { chunks, sizeBytes, upperBound }
+  }
+
+  /** Bytes of the batches from `offset` up to `endOffset`, or undefined when the tail does not reach back that far. */
+  sizeBetween(offset: bigint, endOffset: bigint): number | undefined {
+    const first = this.#chunks[0]
+    if (!first || offset < first.firstOffset) return undefined
+    let sizeBytes = 0
+    for (let index = this.#chunkIndexOf(offset); index < this.#chunks.length; index++) {
+      const chunk = this.#chunks[index]!
+      if (chunk.firstOffset >= endOffset) break
+      const from = chunk.firstOffset >= offset ? 0 : batchIndexOf(chunk.lasts, Number(offset - chunk.firstOffset))
+      const start = from === 0 ? 0 : chunk.ends[from - 1]!
+      const until =
+        endOffset > chunk.lastOffset
+          ? chunk.ends.length
+          : batchIndexOf(chunk.firsts, Number(endOffset - chunk.firstOffset))
+      const end = until === 0 ? 0 : chunk.ends[until - 1]!
+      if (end > start) sizeBytes += end - start
+    }
+    return sizeBytes
+  }
+
+  evictThrough(chunk: TailChunk): void {
+    while (this.#chunks.length > 0) {
+      const oldest = this.#chunks.shift()!
+      this.#forget(oldest)
+      if (oldest === chunk) return
+    }
+    this.#budget.remove(chunk)
+  }
+
+  clear(): void {
+    for (const chunk of this.#chunks) this.#forget(chunk)
+    this.#chunks = []
+  }
+
+  #chunkIndexOf(offset: bigint): number {
+    let [low, high] = [0, this.#chunks.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#chunks[middle]!.lastOffset < offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #open(bytes: Uint8Array, place: BatchPlace): TailChunk {
+    const chunk = new TailChunk(bytes, place.segmentBaseOffset, place.baseOffset)
+    this.#chunks.push(chunk)
+    this.#heldBytes += bytes.length
+    this.#budget.add(chunk, this)
+    while (this.#heldBytes > this.#limitBytes && this.#chunks.length > 1) this.evictThrough(this.#chunks[0]!)
+    return chunk
+  }
+
+  #note(chunk: TailChunk, place: BatchPlace, sizeBytes: number): void {
+    chunk.usedBytes += sizeBytes
+    chunk.firsts.push(Number(place.baseOffset - chunk.firstOffset))
+    chunk.lasts.push(Number(place.lastOffset - chunk.firstOffset))
+    chunk.ends.push(chunk.usedBytes)
+    chunk.lastOffset = place.lastOffset
+  }
+
+  #forget(chunk: TailChunk): void {
+    this.#heldBytes -= chunk.bytes.length
+    this.#budget.remove(chunk)
+  }
+}
+
+export interface TailRead {
+  readonly chunks: Uint8Array[]
+  readonly sizeBytes: number
+  /** One behind the last offset that was read. */
+  readonly upperBound: bigint
+}
+
+/** The first position in rising `values` that is at least `wanted`. */
+function batchIndexOf(values: readonly number[], wanted: number): number {
+  let [low, high] = [0, values.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (values[middle]! < wanted) low = middle + 1
+    else high = middle
+  }
+  return low
+}
