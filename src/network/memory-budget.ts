@@ -27,6 +27,13 @@ export interface MemoryReader {
   goOnReading(): void
 }
 
+/** Memory that can be let go of at any time: it is only faster to have it. */
+export interface MemoryCache {
+  readonly usedBytes: number
+  /** Lets go of what is least useful until it holds at most about `sizeBytes`. */
+  evictTo(sizeBytes: number): void
+}
+
 export interface MemoryBudgetOptions {
   /** The limit for all kinds together, in bytes. */
   readonly limitBytes?: number
@@ -89,6 +96,12 @@ export class MemoryBudget {
     this.#noteChange()
   }
 
+  /** Reserves what a holder has grown by, or releases what it has shrunk by. */
+  change(kind: MemoryKind, grownBytes: number): void {
+    if (grownBytes > 0) this.reserve(kind, grownBytes)
+    else this.release(kind, -grownBytes)
+  }
+
   /**
    * Counts `bytes` for links, if they fit: into their own share, or beyond it into what clients leave free below the mark
    * where fetches shrink. False: ask again when something was released.
@@ -115,6 +128,14 @@ export class MemoryBudget {
   onPressure(listener: (pressure: MemoryPressure) => void): Disposable {
     this.#listeners.add(listener)
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
+  }
+
+  /** Makes a cache one of those that shrink under pressure: to half at `evict`, to next to nothing beyond it. */
+  addCache(cache: MemoryCache): Disposable {
+    return this.onPressure((pressure) => {
+      if (pressure === 'evict') cache.evictTo(Math.floor(cache.usedBytes / 2))
+      else if (pressure !== 'none') cache.evictTo(0)
+    })
   }
 
   get readerCount(): number {

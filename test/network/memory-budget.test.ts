@@ -63,6 +63,26 @@ test('a cache that evicts while it listens brings the level down for all', () =>
   assert.deepEqual(heard, ['none'])
 })
 
+test('a cache shrinks to half at first, and to nothing when memory is short', () => {
+  const memory = thousandBytes()
+  const cache = {
+    usedBytes: 0,
+    evictTo(sizeBytes: number) {
+      memory.change('tail', sizeBytes - this.usedBytes)
+      this.usedBytes = sizeBytes
+    },
+  }
+  memory.addCache(cache)
+  cache.evictTo(500)
+  memory.reserve('request', 100)
+  assert.equal(cache.usedBytes, 250)
+  memory.reserve('request', 300)
+  assert.equal(cache.usedBytes, 125)
+  memory.reserve('request', 350)
+  assert.equal(cache.usedBytes, 0)
+  assert.equal(memory.usedBytes, 750)
+})
+
 test('fetches shrink with what is free, and never to nothing', () => {
   const memory = thousandBytes()
   assert.equal(memory.fetchAllowance(), Number.MAX_SAFE_INTEGER)
