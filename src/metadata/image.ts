@@ -306,10 +306,11 @@ function stopOf({ stopDecisionId, stopKind }: RecordOf<typeof MirrorState>): Mir
   return { decisionId: stopDecisionId, kind: stopKind }
 }
 
-/** What each record does to an image. Those that say nothing an image holds are listed too. */
+/**
+ * What each record does to an image. Those that say nothing an image holds are listed too. A change of ours is one batch, so
+ * Kafka's records around a change of several batches have no rule: a log with them is not ours.
+ */
 const appliers: Readonly<Record<string, (builder: ImageBuilder, value: never) => void>> = {
-  BeginTransactionRecord: nothing,
-  EndTransactionRecord: nothing,
   FeatureLevelRecord: nothing,
   NoOpRecord: nothing,
   RegisterBrokerRecord: nothing,

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { RemoveTopicRecord } from '../../protocol/state/metadata-records.ts'
+import { nodeClock } from '../../src/environment/node-clock.ts'
+import { seededRandom } from '../../src/environment/seeded-random.ts'
+import { silentLogger } from '../../src/environment/logger.ts'
+import { LogMetadataStore } from '../../src/metadata/metadata-log.ts'
+import { record, type MetadataImage, type MetadataRecord } from '../../src/metadata/metadata-store.ts'
+import { DiskError } from '../../storage/disk.ts'
+import { append, configOf, idOf, topicOf } from '../contracts/metadata-store.ts'
+import { CrashDisk } from './crash-disk.ts'
+
+/** Each is acknowledged before the next; some are larger than a few sectors, one removes. */
+const changes: readonly (readonly MetadataRecord[])[] = [
+  topicOf('a'),
+  [...topicOf('b', 12), configOf('b', 'retention.ms', '1')],
+  [configOf('a', 'retention.ms', '2')],
+  [record(RemoveTopicRecord, { topicId: idOf('a') })],
+  topicOf('c', 3),
+]
+
+type Seen = Pick<MetadataImage, 'topics' | 'links'>
+
+function seenIn({ topics, links }: MetadataImage): Seen {
+  return { topics, links }
+}
+
+function openLog(disk: CrashDisk): Promise<LogMetadataStore> {
+  const environment = { disk, clock: nodeClock, random: seededRandom(7), logger: silentLogger }
+  return LogMetadataStore.open(environment, { nodeId: 1 })
+}
+
+/** Makes the changes until the disk fails; how many were acknowledged, and what was seen after each. */
+async function run(disk: CrashDisk): Promise<{ acknowledged: number; seen: Seen[] }> {
+  const seen: Seen[] = []
+  try {
+    const store = await openLog(disk)
+    seen.push(seenIn(store.image))
+    for (const change of changes) {
+      const result = await store.append(change)
+      if (!result.ok) break
+      seen.push(seenIn(store.image))
+    }
+    await store.close()
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error
+  }
+  return { acknowledged: seen.length - 1, seen }
+}
+
+const clean = await (async () => {
+  const disk = new CrashDisk(seededRandom(0))
+  const { acknowledged, seen } = await run(disk)
+  assert.equal(acknowledged, changes.length)
+  return { calls: disk.calls, seen }
+})()
+
+/** The image after a power cut is the one of the last acknowledged change, or of the one that was under way. */
+function assertSurvived(image: MetadataImage, acknowledged: number): void {
+  const allowed = [Math.max(acknowledged, 0), Math.min(acknowledged + 1, changes.length)]
+  const found = allowed.some((count) => {
+    try {
+      assert.deepEqual(seenIn(image), clean.seen[count])
+      return true
+    } catch {
+      return false
+    }
+  })
+  assert(
+    found,
+    `${acknowledged} acknowledged, found topics ${[...image.topics.keys()].join(', ')} at offset ${image.offset}`,
+  )
+}
+
+for (let seed = 1; seed <= 12; seed++) {
+  test(`a power cut at any disk call loses nothing acknowledged and halves no change (seed ${seed})`, async () => {
+    const random = seededRandom(seed)
+    for (let call = 1; call <= clean.calls; call++) {
+      const disk = new CrashDisk(random)
+      disk.failAt(call)
+      const { acknowledged } = await run(disk)
+
+      const second = disk.afterPowerCut()
+      second.failAt(1 + random.below(8)) // the power fails again, during recovery or soon after
+      await openLog(second).catch((error: unknown) => assert(error instanceof DiskError))
+
+      const store = await openLog(second.afterPowerCut())
+      assertSurvived(store.image, acknowledged)
+      await append(store, topicOf('after'))
+      assert(store.image.topics.has('after'))
+      await store.close()
+    }
+  })
+}
+
+test('a failed write or sync closes the log for writes, and the image stays what was acknowledged', async () => {
+  for (const call of [1, 2]) {
+    const disk = new CrashDisk(seededRandom(call))
+    const store = await openLog(disk)
+    await append(store, topicOf('a'))
+    const { image } = store
+    disk.failAt(call, { once: true })
+    const [failed, queued] = await Promise.all([store.append(topicOf('b')), store.append(topicOf('c'))])
+    for (const result of [failed, queued, await store.append(topicOf('d'))]) {
+      assert(!result.ok)
+      assert.equal(result.code, 'FAILED')
+      assert.match(result.message, /until a restart/)
+    }
+    assert.equal(store.image, image)
+    await store.close()
+    const again = await openLog(disk)
+    assert(again.image.topics.has('a'))
+    assert(!again.image.topics.has('c'))
+    await append(again, topicOf('d'))
+  }
+})
+
+test('what was read at the start is synced before anybody acts on it', async () => {
+  const disk = new CrashDisk(seededRandom(3))
+  const store = await openLog(disk)
+  disk.failAt(2, { once: true }) // the sync of the append: its bytes are written and not durable
+  const result = await store.append(topicOf('a'))
+  assert.equal(result.ok, false)
+  const again = await openLog(disk)
+  const { image } = again
+  for (let round = 0; round < 20; round++) {
+    const later = await openLog(disk.afterPowerCut())
+    assert.deepEqual(seenIn(later.image), seenIn(image))
+  }
+})
