@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededRandom } from '../../src/environment/seeded-random.ts'
 import { MemoryBudget } from '../../src/network/memory-budget.ts'
 import { framed } from './frames.ts'
 import { startServer, turns, type LogLine, type Served } from './served.ts'
@@ -309,3 +310,39 @@ test('an idle connection is closed after its time, one with a long poll is not',
   assert.deepEqual([idle.isClosed, polling.isClosed], [true, false])
   assert.equal(served.started[0]?.call.signal.aborted, false)
 })
+
+for (let seed = 1; seed <= 10; seed++) {
+  test(`whatever the order of admissions, barriers and answers, answers follow their frames (seed ${seed})`, async (t) => {
+    const random = seededRandom(seed)
+    const served = await startServer(t, { limits: { inFlightMaxCount: 5 } })
+    const client = await served.connect()
+    const texts = Array.from({ length: 60 }, (_, index) => `${index}`)
+    const stream = Buffer.concat(texts.map((text) => framed(text)))
+    const expected: string[] = []
+    const open = new Set<(typeof served.started)[number]>()
+    let [sentBytes, seenCount] = [0, 0]
+    while (seenCount < texts.length || open.size > 0) {
+      const nextBytes = sentBytes + random.below(20)
+      await client.sendBytes(stream.subarray(sentBytes, nextBytes))
+      sentBytes = nextBytes
+      for (const pending of served.started.slice(seenCount)) {
+        open.add(pending)
+        if (random.below(8) === 0) pending.call.setBarrier()
+        if (random.below(4) > 0) expected.push(pending.text)
+      }
+      seenCount = served.started.length
+      assert.ok(open.size <= 5)
+      for (const pending of open) {
+        if (random.below(3) === 0) pending.call.admitNext()
+        if (random.below(3) > 0) continue
+        open.delete(pending)
+        if (expected.includes(pending.text)) pending.answer(pending.text)
+        else pending.answerNothing()
+      }
+    }
+    await turns()
+    assert.deepEqual(textsStarted(served), texts)
+    assert.deepEqual(client.answers, expected)
+    assert.equal(served.memory.usedBytes, 0)
+  })
+}
