@@ -1,0 +1,40 @@
+/**
+ * Runs all compatibility tests, then says loudly which peers were met and which were not. Ends with status 1 when a test
+ * failed, or when a listed peer did not run although this machine has what it needs.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { missingFor, peerNames } from './support/peers.ts'
+
+const folder = await mkdtemp(join(tmpdir(), 'titorelli-compat-'))
+const reportFile = join(folder, 'peers.tsv')
+const failed: string[] = []
+
+const patterns = process.argv.slice(2)
+const status = await runTests(patterns.length > 0 ? patterns : ['test/compat/**/*.compat.ts'])
+if (status !== 0) failed.push(`the tests ended with status ${status}`)
+
+const lines = (await readFile(reportFile, 'utf8').catch(() => '')).split('\n').map((line) => line.split('\t'))
+console.log('\nPeers:')
+for (const peer of peerNames) {
+  const ran = lines.filter(([what, name]) => what === 'ran' && name === peer)
+  const missing = await missingFor(peer)
+  if (ran.length > 0) console.log(`  ${peer}: met in ${ran.length} ${ran.length === 1 ? 'test' : 'tests'}`)
+  else if (missing !== undefined) console.log(`  ${peer}: SKIPPED, ${missing}`)
+  else {
+    console.log(`  ${peer}: DID NOT RUN`)
+    if (patterns.length === 0) failed.push(`${peer} did not run although this machine has what it needs`)
+  }
+}
+for (const reason of failed) console.error(`FAILED: ${reason}`)
+await rm(folder, { recursive: true, force: true })
+process.exitCode = failed.length > 0 ? 1 : 0
+
+async function runTests(files: readonly string[]): Promise<number | null> {
+  const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files]
+  const env = { ...process.env, COMPAT_REPORT: reportFile }
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], env })
+  return await new Promise((resolve) => child.on('exit', resolve))
+}
