@@ -89,7 +89,6 @@ const longTables: readonly string[] = []
 
 interface SourceFile {
   readonly path: string
-  readonly text: string
   /** Without comments. */
   readonly code: string
   /** Without comments and without what strings say. */
@@ -315,7 +314,7 @@ function readSource(path: string): SourceFile {
 function sourceOf(path: string, text: string): SourceFile {
   const code = text.replace(stringsAndComments, (match) => (/^\/[/*]/.test(match) ? blank(match) : match))
   const bare = text.replace(stringsAndComments, (match) => (match.startsWith('`') ? match : blank(match)))
-  return { path, text, code, bare, imports: [...importsOf(path, code)] }
+  return { path, code, bare, imports: [...importsOf(path, code)] }
 }
 
 /** Keeps the line breaks, so that line numbers stay true. */
