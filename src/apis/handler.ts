@@ -84,3 +84,14 @@ export interface Handler<A extends Api = Api> {
 export function defineHandler<A extends Api>(handler: Handler<A>): Handler<A> {
   return handler
 }
+
+/**
+ * Thrown by a handler that can tell the client about a failure in no other way than by closing its connection: a produce
+ * without an answer that failed.
+ */
+export class CloseConnectionError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'CloseConnectionError'
+  }
+}

@@ -1,0 +1,75 @@
+import { DeleteTopics } from '../../protocol/apis/delete-topics.ts'
+import { errorCodes } from '../../protocol/errors.ts'
+import { zeroUuid, type RequestOf, type ResponseInput, type Uuid } from '../../protocol/schema.ts'
+import { KafkaError } from '../errors.ts'
+import type { Topic } from '../topics/topics.ts'
+import { defineHandler, type Context } from './handler.ts'
+
+interface Asked {
+  readonly name: string | null
+  readonly topicId: Uuid
+}
+type TopicResponse = ResponseInput<typeof DeleteTopics>['responses'][number]
+
+const idsFromVersion = 6
+
+/** Deletes topics, by name or by id. An answered name is free at once. */
+export const deleteTopics = defineHandler({
+  api: DeleteTopics,
+  versions: '1-6',
+
+  async handle(request, context) {
+    if (!context.broker.config.deleteTopicEnable)
+      throw new KafkaError(context.apiVersion < 3 ? 'INVALID_REQUEST' : 'TOPIC_DELETION_DISABLED')
+    const asked = askedOf(request, context.apiVersion)
+    const found = asked.map((item) => context.broker.topics.find(item.name ?? '') ?? byId(item, context))
+    const responses = asked.map((item, index) => remove(item, repeats(asked, found, index), context))
+    return { throttleTimeMs: 0, responses: await Promise.all(responses) }
+  },
+
+  fail(request, error, { apiVersion }) {
+    return { throttleTimeMs: 0, responses: askedOf(request, apiVersion).map((item) => refusal(item, error)) }
+  },
+})
+
+function askedOf({ topics, topicNames }: RequestOf<typeof DeleteTopics>, apiVersion: number): readonly Asked[] {
+  return apiVersion >= idsFromVersion ? topics : topicNames.map((name) => ({ name, topicId: zeroUuid }))
+}
+
+function byId({ topicId }: Asked, { broker }: Context): Topic | undefined {
+  return topicId === zeroUuid ? undefined : broker.topics.findById(topicId)
+}
+
+/** What is asked for twice is refused twice. */
+function repeats(asked: readonly Asked[], found: readonly (Topic | undefined)[], index: number): boolean {
+  const { name, topicId } = asked[index]!
+  return asked.some((other, place) => {
+    if (place === index) return false
+    if (found[index] && found[index] === found[place]) return true
+    return (name !== null && other.name === name) || (topicId !== zeroUuid && other.topicId === topicId)
+  })
+}
+
+async function remove(asked: Asked, isRepeated: boolean, context: Context): Promise<TopicResponse> {
+  try {
+    const { name, topicId } = asked
+    if (name !== null && topicId !== zeroUuid)
+      throw new KafkaError('INVALID_REQUEST', 'You may not specify both topic name and topic id.')
+    if (name === null && topicId === zeroUuid)
+      throw new KafkaError('INVALID_REQUEST', 'Neither topic name nor id were specified.')
+    if (isRepeated)
+      throw new KafkaError('INVALID_REQUEST', name === null ? 'Duplicate topic id.' : 'Duplicate topic name.')
+    const topic = name === null ? context.broker.topics.findById(topicId) : context.broker.topics.find(name)
+    if (!topic) throw new KafkaError(name === null ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
+    context.authorize('DELETE', 'TOPIC', topic.image.name)
+    await context.broker.topics.delete(topic.image.topicId)
+    return { name: topic.image.name, topicId: topic.image.topicId, errorCode: errorCodes.NONE, errorMessage: null }
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    return refusal(asked, error)
+  }
+}
+
+function refusal({ name, topicId }: Asked, { errorCode, message }: KafkaError): TopicResponse {
+  return { name, topicId, errorCode, errorMessage: message }
+}

@@ -1,0 +1,173 @@
+import { Fetch } from '../../protocol/apis/fetch.ts'
+import { errorCodes, type ErrorName } from '../../protocol/errors.ts'
+import type { RequestOf, ResponseInput } from '../../protocol/schema.ts'
+import type { ReadFound, ReadRequest, ReadResult } from '../../storage/log-store.ts'
+import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
+import { poll, sizeBytesOf } from '../topics/read.ts'
+import type { FetchPartition, FetchSessionRequest, PartitionNews } from './fetch-sessions.ts'
+import { findPartition, findTopic } from './find-topic.ts'
+import { defineHandler, type Context } from './handler.ts'
+
+type Request = RequestOf<typeof Fetch>
+type Response = ResponseInput<typeof Fetch>
+type TopicResponse = Response['responses'][number]
+type PartitionResponse = TopicResponse['partitions'][number]
+/** A partition of the round: refused at once, or read, at this place of the read. */
+type Planned = { readonly error: KafkaError } | { readonly readIndex: number }
+
+const readCommitted = 1
+const idsFromVersion = 13
+const leaderHintsFromVersion = 16
+
+/** Reads record batches, waiting for them where asked to. */
+export const fetch = defineHandler({
+  api: Fetch,
+  versions: '4-18',
+
+  async handle(request, context) {
+    const { broker, signal } = context
+    const round = broker.fetchSessions.begin(sessionRequestOf(request, context.apiVersion))
+    const reads: ReadRequest[] = []
+    const plans = round.partitions.map((wanted) => plan(wanted, request, context, reads))
+    const isRefused = plans.some((item) => 'error' in item)
+    const maxBytes = Math.min(Math.max(request.maxBytes, 0), broker.config.fetchMaxBytes)
+    const { logs, deadlines, memory } = broker
+    const results = await poll({ logs, deadlines, memory, clock: broker.environment.clock }, reads, {
+      minBytes: Math.min(request.minBytes, maxBytes),
+      maxBytes,
+      maxWaitMs: isRefused ? 0 : request.maxWaitMs,
+      signal,
+      onWait: () => context.admitNext(),
+    })
+    const partitions = plans.map((item, index) => {
+      const wanted = round.partitions[index]!
+      if ('error' in item) return refusal(wanted.partitionIndex, item.error)
+      return withLeaderHint(answer(wanted.partitionIndex, results[item.readIndex]!, request), wanted, context)
+    })
+    const { sessionId, isNamed } = round.finish(partitions.map(newsOf))
+    const named = partitions.map((response, index) => ({ wanted: round.partitions[index]!, response }))
+    const responses = grouped(named.filter((_, index) => isNamed[index]))
+    return { throttleTimeMs: 0, errorCode: 0, sessionId, responses, ...endpointsFor(partitions, context) }
+  },
+
+  fail(request, error, { apiVersion }) {
+    const sessionless = { throttleTimeMs: 0, errorCode: error.errorCode, sessionId: 0 }
+    if (apiVersion >= 7) return { ...sessionless, responses: [] }
+    const { partitions } = sessionRequestOf(request, apiVersion)
+    const responses = grouped(partitions.map((wanted) => ({ wanted, response: refusal(wanted.partitionIndex, error) })))
+    return { ...sessionless, responses }
+  },
+})
+
+function sessionRequestOf(request: Request, apiVersion: number): FetchSessionRequest {
+  const partitions = request.topics.flatMap(({ topic, topicId, partitions: wanted }) =>
+    wanted.map(({ partition, currentLeaderEpoch, fetchOffset, lastFetchedEpoch, partitionMaxBytes }) => ({
+      name: topic,
+      topicId,
+      partitionIndex: partition,
+      currentLeaderEpoch,
+      fetchOffset,
+      lastFetchedEpoch,
+      maxBytes: Math.max(partitionMaxBytes, 0),
+    })),
+  )
+  const forgotten = request.forgottenTopicsData.flatMap(({ topic, topicId, partitions: indexes }) =>
+    indexes.map((partitionIndex) => ({ name: topic, topicId, partitionIndex })),
+  )
+  const { sessionId, sessionEpoch } = request
+  return { sessionId, sessionEpoch, isById: apiVersion >= idsFromVersion, partitions, forgotten }
+}
+
+function plan(wanted: FetchPartition, request: Request, context: Context, reads: ReadRequest[]): Planned {
+  try {
+    const { name, topicId, partitionIndex, fetchOffset, currentLeaderEpoch, lastFetchedEpoch, maxBytes } = wanted
+    const topic = findTopic(context, { name, topicId, isById: context.apiVersion >= idsFromVersion })
+    context.authorize('READ', 'TOPIC', topic.image.name)
+    const { log } = findPartition(topic, partitionIndex)
+    const read: ReadRequest = {
+      log,
+      offset: fetchOffset,
+      maxBytes,
+      isolation: request.isolationLevel === readCommitted ? 'committed' : 'uncommitted',
+      ...(currentLeaderEpoch >= 0 && { currentLeaderEpoch }),
+      ...(lastFetchedEpoch >= 0 && { lastFetchedEpoch }),
+    }
+    return { readIndex: reads.push(read) - 1 }
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    return { error }
+  }
+}
+
+/** No records is an empty list of bytes, never null: librdkafka takes null for a broken answer. */
+function refusal(partitionIndex: number, error: { readonly errorCode: number }): PartitionResponse {
+  return {
+    partitionIndex,
+    errorCode: error.errorCode,
+    highWatermark: -1n,
+    lastStableOffset: -1n,
+    logStartOffset: -1n,
+    abortedTransactions: [],
+    preferredReadReplica: -1,
+    records: [],
+  }
+}
+
+function answer(partitionIndex: number, result: ReadResult, request: Request): PartitionResponse {
+  if (!result.ok) return refusal(partitionIndex, new KafkaError(errorNameOfStorageCode[result.code]))
+  const { view, chunks, diverging } = result
+  return {
+    partitionIndex,
+    errorCode: 0,
+    highWatermark: view.highWatermark,
+    lastStableOffset: view.lastStableOffset,
+    logStartOffset: view.logStartOffset,
+    abortedTransactions: request.isolationLevel === readCommitted ? abortedOf(result) : null,
+    preferredReadReplica: -1,
+    records: chunks,
+    ...(diverging && { divergingEpoch: { epoch: diverging.leaderEpoch, endOffset: diverging.endOffset } }),
+  }
+}
+
+function abortedOf({ aborted }: ReadFound): readonly { producerId: bigint; firstOffset: bigint }[] {
+  return aborted.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }))
+}
+
+function newsOf(response: PartitionResponse): PartitionNews {
+  return {
+    highWatermark: response.highWatermark,
+    logStartOffset: response.logStartOffset ?? -1n,
+    sizeBytes: sizeBytesOf(response.records ?? []),
+    isRemarkable: response.errorCode !== errorCodes.NONE || response.divergingEpoch !== undefined,
+  }
+}
+
+/** One entry per run of partitions of the same topic. */
+function grouped(named: readonly { wanted: FetchPartition; response: PartitionResponse }[]): TopicResponse[] {
+  const topics: { topic: string; topicId: string; partitions: PartitionResponse[] }[] = []
+  for (const { wanted, response } of named) {
+    const last = topics.at(-1)
+    if (last && last.topic === wanted.name && last.topicId === wanted.topicId) last.partitions.push(response)
+    else topics.push({ topic: wanted.name, topicId: wanted.topicId, partitions: [response] })
+  }
+  return topics
+}
+
+const staleLeaderErrors: ReadonlySet<number> = new Set(
+  (['NOT_LEADER_OR_FOLLOWER', 'FENCED_LEADER_EPOCH'] satisfies ErrorName[]).map((name) => errorCodes[name]),
+)
+
+/** Tells a client that asked with a stale leader epoch who leads now (KIP-951). */
+function withLeaderHint(response: PartitionResponse, { topicId }: FetchPartition, context: Context): PartitionResponse {
+  if (context.apiVersion < leaderHintsFromVersion || !staleLeaderErrors.has(response.errorCode)) return response
+  const partition = context.broker.topics.findById(topicId)?.partitions[response.partitionIndex]
+  if (!partition) return response
+  const { leaderEpoch } = context.broker.logs.view(partition.log)
+  const leaderId = partition.topic.image.partitions[response.partitionIndex]!.leader
+  return { ...response, currentLeader: { leaderId, leaderEpoch } }
+}
+
+/** Where the leaders are that the answer names. */
+function endpointsFor(partitions: readonly PartitionResponse[], { broker }: Context): Pick<Response, 'nodeEndpoints'> {
+  return partitions.some((response) => response.currentLeader) ? { nodeEndpoints: [...broker.endpoints()] } : {}
+}

@@ -1,0 +1,142 @@
+import { Produce } from '../../protocol/apis/produce.ts'
+import { errorCodes } from '../../protocol/errors.ts'
+import type { RequestOf, ResponseInput } from '../../protocol/schema.ts'
+import type { AppendEntry, AppendResult } from '../../storage/log-store.ts'
+import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
+import { checkWritable, parseProducedBatch, refuseTransactions } from '../topics/append.ts'
+import type { Topic } from '../topics/topics.ts'
+import { CloseConnectionError, defineHandler, type Context } from './handler.ts'
+import { findPartition, findTopic } from './find-topic.ts'
+
+type Request = RequestOf<typeof Produce>
+type Response = ResponseInput<typeof Produce>
+type TopicResponse = Response['responses'][number]
+type PartitionResponse = TopicResponse['partitionResponses'][number]
+/** A partition of the request: refused at once, or on its way into the log, at this place in the append. */
+type Planned = { readonly error: KafkaError } | { readonly entryIndex: number }
+
+/**
+ * Appends batches. Differences from Kafka: refusals carry a message also where Kafka sends none, and while there are no
+ * transactions every transactional request gets INVALID_REQUEST.
+ */
+export const produce = defineHandler({
+  api: Produce,
+  versions: '3-13',
+  // librdkafka takes a broker whose Produce begins at 3 for one without compression (KAFKA-18659).
+  advertised: '0-13',
+
+  async handle(request, context) {
+    const { broker } = context
+    if (request.acks < -1 || request.acks > 1)
+      throw new KafkaError('INVALID_REQUIRED_ACKS', `got acks ${request.acks}, expected -1, 0 or 1`)
+    const entries: AppendEntry[] = []
+    const plans = request.topicData.map((topic) => planTopic(topic, request, context, entries))
+    const durable = broker.config.durable && request.acks !== 0
+    // Nothing was awaited so far: appends of one connection reach the store in the order of its requests.
+    const appending = broker.logs.append(entries, { nowMs: BigInt(broker.environment.clock.nowMs()), durable })
+    context.admitNext()
+    const results = await appending
+    const response = responseOf(request, (topicPlace, partitionPlace) => {
+      const { index } = request.topicData[topicPlace]!.partitionData[partitionPlace]!
+      const plan = plans[topicPlace]![partitionPlace]!
+      return 'error' in plan ? refusal(index, plan.error) : outcome(index, results[plan.entryIndex]!)
+    })
+    if (request.acks !== 0) return response
+    closeOnFailure(response)
+    return undefined
+  },
+
+  fail(request, error) {
+    if (request.acks === 0) throw new CloseConnectionError('a produce without an answer failed', { cause: error })
+    return responseOf(request, (topicPlace, partitionPlace) =>
+      refusal(request.topicData[topicPlace]!.partitionData[partitionPlace]!.index, error),
+    )
+  },
+})
+
+function planTopic(
+  data: Request['topicData'][number],
+  request: Request,
+  context: Context,
+  entries: AppendEntry[],
+): Planned[] {
+  let topic: Topic
+  try {
+    topic = findTopic(context, { name: data.name, topicId: data.topicId, isById: context.apiVersion >= 13 })
+    context.authorize('WRITE', 'TOPIC', topic.image.name)
+    checkWritable(topic)
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    return data.partitionData.map(() => ({ error }))
+  }
+  return data.partitionData.map((partition) => planPartition(topic, partition, request, context, entries))
+}
+
+function planPartition(
+  topic: Topic,
+  data: Request['topicData'][number]['partitionData'][number],
+  { transactionalId }: Request,
+  { broker, apiVersion }: Context,
+  entries: AppendEntry[],
+): Planned {
+  try {
+    const { log } = findPartition(topic, data.index)
+    const batch = parseProducedBatch(data.records, apiVersion)
+    refuseTransactions(batch, transactionalId)
+    const mode = { kind: 'assign', leaderEpoch: broker.logs.view(log).leaderEpoch } as const
+    const entry: AppendEntry = { log, batches: [batch], mode, origin: 'client' }
+    return { entryIndex: entries.push(entry) - 1 }
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    return { error }
+  }
+}
+
+function responseOf(
+  request: Request,
+  answer: (topicPlace: number, partitionPlace: number) => PartitionResponse,
+): Response {
+  const responses = request.topicData.map(({ name, topicId, partitionData }, topicPlace) => ({
+    name,
+    topicId,
+    partitionResponses: partitionData.map((_, partitionPlace) => answer(topicPlace, partitionPlace)),
+  }))
+  return { responses, throttleTimeMs: 0 }
+}
+
+function refusal(index: number, error: KafkaError): PartitionResponse {
+  return {
+    index,
+    errorCode: error.errorCode,
+    baseOffset: -1n,
+    logAppendTimeMs: -1n,
+    logStartOffset: -1n,
+    recordErrors: [],
+    errorMessage: error.message,
+  }
+}
+
+function outcome(index: number, result: AppendResult): PartitionResponse {
+  if (result.ok) {
+    const { baseOffset, logAppendTimeMs, logStartOffset } = result
+    return { index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset, recordErrors: [] }
+  }
+  const recordErrors = (result.recordErrors ?? []).map(({ batchIndex, message }) => ({
+    batchIndex,
+    batchIndexErrorMessage: message,
+  }))
+  return {
+    ...refusal(index, new KafkaError(errorNameOfStorageCode[result.code], result.message)),
+    logStartOffset: result.logStartOffset ?? -1n,
+    recordErrors,
+  }
+}
+
+function closeOnFailure({ responses }: Response): void {
+  for (const { name, partitionResponses } of responses) {
+    for (const { index, errorCode, errorMessage } of partitionResponses) {
+      if (errorCode !== errorCodes.NONE)
+        throw new CloseConnectionError(`a produce without an answer failed: ${name}-${index}: ${errorMessage}`)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/** Reading for fetches: at once, or when there is enough. */
+import type { LogStore, ReadRequest, ReadResult } from '../../storage/log-store.ts'
+import type { Clock } from '../environment/environment.ts'
+import type { DeadlineQueue } from '../network/deadline-queue.ts'
+import type { MemoryBudget } from '../network/memory-budget.ts'
+import { waitForData } from './fetch-waiter.ts'
+
+export interface ReadParts {
+  readonly logs: LogStore
+  readonly clock: Clock
+  readonly deadlines: DeadlineQueue
+  readonly memory: MemoryBudget
+}
+
+export interface PollOptions {
+  readonly minBytes: number
+  readonly maxBytes: number
+  readonly maxWaitMs: number
+  readonly signal: AbortSignal
+  /** Called once, when the read has to wait. */
+  onWait(): void
+}
+
+/**
+ * Reads until there are `minBytes`, or something that the reader must hear at once, or `maxWaitMs` have passed. Same length
+ * and order as `requests`.
+ */
+export async function poll(
+  parts: ReadParts,
+  requests: readonly ReadRequest[],
+  options: PollOptions,
+): Promise<readonly ReadResult[]> {
+  const { logs, clock, memory } = parts
+  const { minBytes, signal } = options
+  const endMs = clock.monotonicMs() + options.maxWaitMs
+  for (let isFirst = true; ; isFirst = false) {
+    const maxBytes = Math.min(options.maxBytes, memory.fetchAllowance())
+    const results = await logs.read(requests, { maxBytes, minOneBatch: true })
+    const maxWaitMs = endMs - clock.monotonicMs()
+    if (requests.length === 0 || maxWaitMs <= 0 || signal.aborted || isEnough(results, minBytes)) return results
+    if (isFirst) options.onWait()
+    await waitForData(parts, requests, { minBytes, maxWaitMs, signal })
+  }
+}
+
+export function sizeBytesOf(chunks: readonly Uint8Array[]): number {
+  let sizeBytes = 0
+  for (const chunk of chunks) sizeBytes += chunk.length
+  return sizeBytes
+}
+
+function isEnough(results: readonly ReadResult[], minBytes: number): boolean {
+  let sizeBytes = 0
+  for (const result of results) {
+    if (!result.ok || result.diverging) return true
+    sizeBytes += sizeBytesOf(result.chunks)
+  }
+  return sizeBytes >= minBytes
+}
