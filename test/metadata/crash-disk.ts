@@ -26,6 +26,7 @@ export class CrashDisk implements Disk {
   #failAtCall = Infinity
   /** Whether only the one call fails, as a bad disk does, or all from it on, as without power. */
   #failsOnce = false
+  #mayHaveEffect = true
 
   constructor(random: Random) {
     this.#random = random
@@ -35,10 +36,11 @@ export class CrashDisk implements Disk {
     return this.#calls
   }
 
-  /** The n-th call from now on fails, after a part of what it should do; with `once` the later ones work again. */
-  failAt(call: number, options: { readonly once?: boolean } = {}): void {
+  /** The n-th call from now on fails, and may have had its effect all the same; with `once` the later ones work again. */
+  failAt(call: number, options: { readonly once?: boolean; readonly withoutEffect?: boolean } = {}): void {
     this.#failAtCall = this.#calls + call
     this.#failsOnce = options.once ?? false
+    this.#mayHaveEffect = !options.withoutEffect
   }
 
   /** What is found after the power came back. */
@@ -77,7 +79,7 @@ export class CrashDisk implements Disk {
     this.#calls++
     const fails = this.#failsOnce ? this.#calls === this.#failAtCall : this.#calls >= this.#failAtCall
     if (!fails) return work()
-    if (this.#calls === this.#failAtCall && this.#flip()) work()
+    if (this.#calls === this.#failAtCall && this.#mayHaveEffect && this.#flip()) work()
     throw new DiskError('IO', path, 'the power is off')
   }
 

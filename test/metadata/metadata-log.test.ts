@@ -121,6 +121,7 @@ test('a last write torn at any byte is cut off, and the log goes on', async () =
     await environment.disk.replaceFile(metadataLogPath, whole.subarray(0, sizeBytes))
     store = await openLog(environment)
     assert.deepEqual([...store.image.topics.keys()], ['kept'], `cut at byte ${sizeBytes}`)
+    assert.equal((await environment.disk.readFile(metadataLogPath)).length, kept.length)
     await append(store, topicOf('next'))
     await store.close()
     store = await openLog(environment)
@@ -143,6 +144,18 @@ test('zeros and noise behind the last batch are cut off', async () => {
     const third = await openLog(environment)
     assert.equal(third.image.topics.size, 2)
   }
+})
+
+test('what a crash left of a first start is written over', async () => {
+  const environment = memoryEnvironment()
+  await environment.disk.makeDirectory('__cluster_metadata-0')
+  await environment.disk.replaceFile(metadataLogPath, new Uint8Array(10_000).fill(1))
+  const store = await openLog(environment)
+  assert((await environment.disk.readFile(metadataLogPath)).length < 1000)
+  await append(store, topicOf('t'))
+  await store.close()
+  const again = await openLog(environment)
+  assert(again.image.topics.has('t'))
 })
 
 test('damage with acknowledged changes behind it is refused, whichever byte it is', async () => {
