@@ -33,6 +33,7 @@ const sinceVersion: ReadonlyMap<bigint, number> = new Map([
 
 const nothing: Found = { offset: -1n, timestamp: -1n, leaderEpoch: -1 }
 const readCommitted = 1
+const epochsFromVersion = 4
 
 /** Finds offsets by timestamp, and the ends of a log. There is no tiered storage: its offsets are -1. */
 export const listOffsets = defineHandler({
@@ -95,7 +96,9 @@ async function answer(
     const partition = findPartition(topic, query.partitionIndex)
     checkLeaderEpoch(context, partition, query.currentLeaderEpoch)
     const found = await find(context.broker.logs, partition, query.timestamp, isolationLevel === readCommitted)
-    return { partitionIndex: query.partitionIndex, errorCode: errorCodes.NONE, ...found }
+    const { timestamp, offset } = found
+    const leaderEpoch = context.apiVersion >= epochsFromVersion ? found.leaderEpoch : -1
+    return { partitionIndex: query.partitionIndex, errorCode: errorCodes.NONE, timestamp, offset, leaderEpoch }
   } catch (error) {
     return refusal(query, errorCodeOf(error))
   }
