@@ -7,6 +7,7 @@ import type { ConfigRow, ConfigTable } from './config-table.ts'
 import { coordinatorConfigs } from './broker-coordinator-configs.ts'
 import { logConfigs } from './broker-log-configs.ts'
 import { configsWithoutEffect } from './broker-configs-without-effect.ts'
+import { topicConfigs } from './topic-configs.ts'
 
 const intMax = 2_147_483_647
 
@@ -149,8 +150,6 @@ const topicAndRequestConfigs = {
     min: 0,
     importance: 'HIGH',
     update: 'cluster-wide',
-    acts: true,
-    doc: 'The default of the topic config max.message.bytes.',
   },
   'max.decompressed.message.bytes': {
     type: 'INT',
@@ -213,7 +212,18 @@ export const typedBrokerConfigs = {
 } as const
 
 /** Every broker config that is known, by name. */
-export const brokerConfigs: ConfigTable = { ...typedBrokerConfigs, ...configsWithoutEffect }
+export const brokerConfigs: ConfigTable = withTopicDefaults({ ...typedBrokerConfigs, ...configsWithoutEffect })
+
+/** A broker config that is the default of a topic config acts where that one does. */
+function withTopicDefaults(table: ConfigTable): ConfigTable {
+  const rows: Record<string, ConfigRow> = { ...table }
+  for (const [topicConfig, { acts, synonyms }] of Object.entries<ConfigRow>(topicConfigs)) {
+    if (!acts) continue
+    for (const name of synonyms ?? [])
+      rows[name] = { ...rows[name]!, acts: true, doc: `The default of the topic config ${topicConfig}.` }
+  }
+  return rows
+}
 
 export function brokerConfigRow(name: string): ConfigRow | undefined {
   return Object.hasOwn(brokerConfigs, name) ? brokerConfigs[name] : undefined

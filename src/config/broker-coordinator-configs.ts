@@ -49,8 +49,6 @@ export const coordinatorConfigs = {
     default: 900_000,
     min: 1,
     importance: 'HIGH',
-    acts: true,
-    doc: 'The longest transaction timeout, in milliseconds, that a client may ask for.',
   },
   'transaction.partition.verification.enable': {
     type: 'BOOLEAN',

@@ -1,4 +1,4 @@
-/** Broker configs of the logs, most of them defaults of topic configs. */
+/** Broker configs of the logs. Those that are defaults of topic configs act where these do: `broker-configs.ts` says so for them. */
 import type { ConfigTable } from './config-table.ts'
 
 const longMax = 9_223_372_036_854_775_807n
@@ -20,8 +20,6 @@ export const logConfigs = {
     default: ['delete'],
     values: ['compact', 'delete'],
     update: 'cluster-wide',
-    acts: true,
-    doc: 'The default of the topic config cleanup.policy.',
   },
   'log.dir': {
     type: 'LIST',
@@ -60,24 +58,18 @@ export const logConfigs = {
     default: 3_600_000n,
     min: 0n,
     update: 'cluster-wide',
-    acts: true,
-    doc: 'The default of the topic config message.timestamp.after.max.ms.',
   },
   'log.message.timestamp.before.max.ms': {
     type: 'LONG',
     default: longMax,
     min: 0n,
     update: 'cluster-wide',
-    acts: true,
-    doc: 'The default of the topic config message.timestamp.before.max.ms.',
   },
   'log.message.timestamp.type': {
     type: 'STRING',
     default: 'CreateTime',
     values: ['CreateTime', 'LogAppendTime'],
     update: 'cluster-wide',
-    acts: true,
-    doc: 'The default of the topic config message.timestamp.type.',
   },
   'log.preallocate': { type: 'BOOLEAN', default: false, update: 'cluster-wide' },
   'log.remote.copy.lag.bytes': { type: 'LONG', default: -1n, min: -1n, update: 'cluster-wide', since: '4.4' },
@@ -103,8 +95,6 @@ export const logConfigs = {
     min: 1_048_576,
     importance: 'HIGH',
     update: 'cluster-wide',
-    acts: true,
-    doc: 'The default of the topic config segment.bytes.',
   },
   'log.segment.delete.delay.ms': {
     type: 'LONG',
@@ -114,5 +104,13 @@ export const logConfigs = {
     update: 'cluster-wide',
   },
   'producer.id.expiration.check.interval.ms': { type: 'INT', default: 600_000, min: 1, importance: 'LOW' },
-  'producer.id.expiration.ms': { type: 'INT', default: 86_400_000, min: 1, importance: 'LOW', update: 'cluster-wide' },
+  'producer.id.expiration.ms': {
+    type: 'INT',
+    default: 86_400_000,
+    min: 1,
+    importance: 'LOW',
+    update: 'cluster-wide',
+    acts: true,
+    doc: 'A producer that appended nothing for so many milliseconds is forgotten: its retries are no longer recognised.',
+  },
 } as const satisfies ConfigTable

@@ -57,6 +57,12 @@ test('every config that acts is read by the code', () => {
   assert.deepEqual(unread, [])
 })
 
+test('a broker config that is the default of a topic config acts where that one does', () => {
+  for (const [name, row] of Object.entries<ConfigRow>(topicConfigs))
+    for (const synonym of row.synonyms ?? [])
+      assert.equal(brokerConfigs[synonym]!.acts, row.acts, `${name}: ${synonym}`)
+})
+
 test('every synonym of a topic config is a broker config', () => {
   for (const [name, row] of Object.entries<ConfigRow>(topicConfigs))
     for (const synonym of row.synonyms ?? []) assert(brokerConfigs[synonym], `${name}: ${synonym}`)
