@@ -42,6 +42,7 @@ export class Server {
   #nextId = 1
   #isRefusing = false
   #onEmpty: (() => void) | undefined
+  #closed: Promise<void> | undefined
 
   /** Listens; port 0 picks a free one. Rejects with a NetworkError when it cannot. */
   static async open(address: { host: string; port: number }, parts: ServerParts): Promise<Server> {
@@ -70,9 +71,14 @@ export class Server {
 
   /**
    * Accepts nothing more, lets every connection send the answers it owes, and closes. What is not done after `graceMs` is cut
-   * off. Resolves when all connections are closed.
+   * off. Resolves when all connections are closed; calling again waits for the same end.
    */
-  async close(graceMs: number): Promise<void> {
+  close(graceMs: number): Promise<void> {
+    this.#closed ??= this.#close(graceMs)
+    return this.#closed
+  }
+
+  async #close(graceMs: number): Promise<void> {
     const listener = this.#listener
     this.#listener = undefined
     await listener?.close()

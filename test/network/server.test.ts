@@ -63,11 +63,11 @@ test('close cuts off what is not done in time', async (t) => {
   const served = await startServer(t)
   const client = await served.connect()
   await client.send('never answered')
-  const closed = served.server.close(1000)
+  const closed = [served.server.close(1000), served.server.close(1000)]
   await served.environment.clock.advance(999)
   assert.equal(served.server.connections.size, 1)
   await served.environment.clock.advance(1)
-  await closed
+  await Promise.all(closed)
   assert.equal(served.server.connections.size, 0)
 })
 
