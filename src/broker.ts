@@ -58,8 +58,17 @@ export async function openBroker(
 
 type Closer = () => Promise<void> | void
 
+/** Closes everything, also when something can't be closed: the first failure is thrown at the end. */
 async function closeAll(closers: Closer[]): Promise<void> {
-  for (let close = closers.pop(); close; close = closers.pop()) await close()
+  const failures: unknown[] = []
+  for (let close = closers.pop(); close; close = closers.pop()) {
+    try {
+      await close()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 async function open(

@@ -44,13 +44,7 @@ export const listOffsets = defineHandler({
     const duplicates = duplicatesOf(request)
     const topics = request.topics.map(async ({ name, partitions }) => ({
       name,
-      partitions: await Promise.all(
-        partitions.map((query) =>
-          duplicates.has(keyOf(name, query))
-            ? refusal(query, errorCodes.INVALID_REQUEST)
-            : answer(name, query, request.isolationLevel, context),
-        ),
-      ),
+      partitions: await Promise.all(partitions.map((query) => answer(name, query, { request, duplicates }, context))),
     }))
     return { throttleTimeMs: 0, topics: await Promise.all(topics) }
   },
@@ -86,16 +80,17 @@ function keyOf(name: string, { partitionIndex }: Query): string {
 async function answer(
   name: string,
   query: Query,
-  isolationLevel: number,
+  { request, duplicates }: { readonly request: Request; readonly duplicates: ReadonlySet<string> },
   context: Context,
 ): Promise<PartitionResponse> {
   try {
+    if (duplicates.has(keyOf(name, query))) throw new KafkaError('INVALID_REQUEST')
     if (context.apiVersion < (sinceVersion.get(query.timestamp) ?? 0)) throw new KafkaError('UNSUPPORTED_VERSION')
     context.authorize('DESCRIBE', 'TOPIC', name)
     const topic = findTopic(context, { name, topicId: zeroUuid, isById: false })
     const partition = findPartition(topic, query.partitionIndex)
     checkLeaderEpoch(context, partition, query.currentLeaderEpoch)
-    const found = await find(context.broker.logs, partition, query.timestamp, isolationLevel === readCommitted)
+    const found = await find(context.broker.logs, partition, query.timestamp, request.isolationLevel === readCommitted)
     const { timestamp, offset } = found
     const leaderEpoch = context.apiVersion >= epochsFromVersion ? found.leaderEpoch : -1
     return { partitionIndex: query.partitionIndex, errorCode: errorCodes.NONE, timestamp, offset, leaderEpoch }

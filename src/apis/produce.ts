@@ -69,20 +69,19 @@ function planTopic(
     if (!(error instanceof KafkaError)) throw error
     return data.partitionData.map(() => ({ error }))
   }
-  return data.partitionData.map((partition) => planPartition(topic, partition, request, context, entries))
+  return data.partitionData.map((partition) => planPartition(topic, partition, { request, entries }, context))
 }
 
 function planPartition(
   topic: Topic,
   data: Request['topicData'][number]['partitionData'][number],
-  { transactionalId }: Request,
+  { request, entries }: { readonly request: Request; readonly entries: AppendEntry[] },
   { broker, apiVersion }: Context,
-  entries: AppendEntry[],
 ): Planned {
   try {
     const { log } = findPartition(topic, data.index)
     const batch = parseProducedBatch(data.records, apiVersion)
-    refuseTransactions(batch, transactionalId)
+    refuseTransactions(batch, request.transactionalId)
     const mode = { kind: 'assign', leaderEpoch: broker.logs.view(log).leaderEpoch } as const
     const entry: AppendEntry = { log, batches: [batch], mode, origin: 'client' }
     return { entryIndex: entries.push(entry) - 1 }

@@ -94,7 +94,7 @@ export class TopicRegistry implements Topics {
       const image = this.#imageOf(topicId)
       await this.#append([record(RemoveTopicRecord, { topicId: image.topicId })])
       const dropped = await this.#parts.logs.drop(topicId)
-      // The topic is gone for good; a failed drop leaves files that the next start clears away.
+      // The topic is gone for good; what stays of its folders is no log of any topic.
       if (!dropped.ok)
         this.#parts.environment.logger.warn({ topic: image.name, dropped }, 'files of a deleted topic stay')
     })
@@ -229,16 +229,18 @@ export class TopicRegistry implements Topics {
       const log = logs.find({ topicId: image.topicId, partitionIndex })
       if (!log) break // added a moment ago: its log is being created
       partitions.push({ topic, partitionIndex, log })
-      if (!topic.isReadOnly && logs.view(log).leaderEpoch < leaderEpoch) void this.#raiseLogEpoch(log, leaderEpoch)
+      if (!topic.isReadOnly && logs.view(log).leaderEpoch < leaderEpoch) this.#raiseLogEpochLater(log, leaderEpoch)
     }
     this.#byName.set(image.name, topic)
     this.#byId.set(image.topicId, topic)
   }
 
-  async #raiseLogEpoch(log: LogHandle, leaderEpoch: number): Promise<void> {
-    const raised = await this.#parts.logs.raiseLeaderEpoch(log, leaderEpoch)
-    if (!raised.ok && raised.code !== 'UNKNOWN_LOG')
-      this.#parts.environment.logger.error({ log: log.label, leaderEpoch, raised }, 'leader epoch not raised')
+  #raiseLogEpochLater(log: LogHandle, leaderEpoch: number): void {
+    this.#lastChange = this.#lastChange.then(async () => {
+      const raised = await this.#parts.logs.raiseLeaderEpoch(log, leaderEpoch)
+      if (!raised.ok && raised.code !== 'UNKNOWN_LOG')
+        this.#parts.environment.logger.error({ log: log.label, leaderEpoch, raised }, 'leader epoch not raised')
+    })
   }
 
   async #raiseLeaderEpochs(): Promise<void> {
