@@ -11,7 +11,8 @@ const bin = fileURLToPath(new URL('../../../bin/titorelli.js', import.meta.url))
 
 interface Ready {
   readonly port: number
-  readonly httpPort: number
+  /** null without an HTTP API. */
+  readonly httpPort: number | null
   readonly clusterId: string
   readonly pid: number
 }
@@ -48,7 +49,8 @@ export class TitorelliProcess {
     const startedMs = performance.now()
     const readyFile = join(this.dataDir, '..', 'ready.json')
     await rm(readyFile, { force: true })
-    const { port = 0, httpPort = 0 } = this.#ready ?? {}
+    const port = this.#ready?.port ?? 0
+    const httpPort = this.#ready?.httpPort ?? 0
     const args = ['start', '--port', `${port}`, '--http-port', `${httpPort}`, '--data-dir', this.dataDir]
     const child = spawn(process.execPath, [bin, ...args, '--ready-file', readyFile, ...this.#args], {
       stdio: ['ignore', 'pipe', 'pipe'],
