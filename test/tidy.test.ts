@@ -20,8 +20,9 @@ const floors: readonly (readonly string[])[] = [
   ['coordinators'],
   ['groups', 'transactions'],
   ['links'],
-  ['apis', 'http', 'cli'],
-  ['broker', 'index'],
+  ['apis', 'http'],
+  ['broker'],
+  ['index', 'cli'], // what is called from outside; the command line starts a broker
 ]
 
 /** Node's modules that do nothing but compute: anyone may use them. */

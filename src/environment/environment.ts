@@ -15,7 +15,7 @@ export interface Clock {
   nowMs(): number
   /** Never goes back; milliseconds from an arbitrary start, with fractions. */
   monotonicMs(): number
-  /** Runs `run` once after `delayMs`, which may exceed 2^31. Timers do not keep the process alive. */
+  /** Runs `run` once after `delayMs`, which may exceed 2^31, give or take a millisecond. Timers do not keep the process alive. */
   setTimer(delayMs: number, run: () => void): Timer
   /** Runs `run` in a later turn of the event loop, after I/O that is ready. */
   defer(run: () => void): void
