@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { ProtocolError } from '../../protocol/protocol-error.ts'
 import { TopicRecord } from '../../protocol/state/metadata-records.ts'
@@ -14,6 +15,13 @@ const topic = record(TopicRecord, { name: 't1:', topicId: 'AAECAwQFBgcICQoLDA0OD
 test('a record is framed as KRaft frames it', () => {
   assert.deepEqual(Buffer.from(encodeMetadataRecord(topic)), topicFrame)
   assert.deepEqual(decodeMetadataRecord(topicFrame), topic)
+})
+
+test('the worked example of docs/storage-format.md is this frame', () => {
+  const page = readFileSync(new URL('../../docs/storage-format.md', import.meta.url), 'utf8')
+  const example = page.slice(page.indexOf('the frame of the TopicRecord'), page.indexOf('Each append is written'))
+  const parts = [...example.matchAll(/^\| [\d-]+ +\| `([0-9a-f]+)`/gm)].map((match) => match[1])
+  assert.equal(parts.join(''), topicFrame.toString('hex'))
 })
 
 for (const [what, bytes] of [
