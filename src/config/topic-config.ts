@@ -67,7 +67,7 @@ export function inheritedValue(name: string, explicit: ReadonlyMap<string, strin
     const synonymRow = brokerConfigRow(synonym)
     if (text === undefined || synonymRow === undefined) continue
     const parsed = parseValue(synonym, synonymRow, text)
-    if (parsed.ok && parsed.value !== null) return { value: inUnitOf(row, synonym, parsed.value), from: synonym }
+    if (parsed.ok) return { value: inUnitOf(row, synonym, parsed.value), from: synonym }
   }
   return { value: row.default, from: undefined }
 }

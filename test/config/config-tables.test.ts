@@ -128,3 +128,11 @@ test('numbers print as Java prints them', () => {
   assert.equal(textOf('DOUBLE', 1.7976931348623157e308), '1.7976931348623157E308')
   assert.equal(textOf('LONG', 9_223_372_036_854_775_807n), '9223372036854775807')
 })
+
+test('a share group starts at an end of the log, or a duration back', () => {
+  const errorFor = (text: string): string | undefined => errorOf(groupConfigs['share.auto.offset.reset'], text)
+  for (const text of ['latest', 'earliest', 'by_duration:PT1H', 'by_duration:P1DT2H3M4.5S'])
+    assert.equal(errorFor(text), undefined, text)
+  for (const text of ['', 'soon', 'by_duration:', 'by_duration:P', 'by_duration:PT', 'by_duration:1h'])
+    assert.notEqual(errorFor(text), undefined, text)
+})

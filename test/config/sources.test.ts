@@ -70,6 +70,25 @@ test('flags win over TITORELLI_ variables, those over KAFKA_ variables, those ov
   assert.deepEqual(seen({ env: own, flags: { config: ['listeners=PLAINTEXT://h:1006'] } }), [1006, '/own', 1])
 })
 
+test('a config that is set by a flag wins over the variable of another flag that means the same', () => {
+  const env = { TITORELLI_HOST: 'a', TITORELLI_PORT: '1', TITORELLI_DATA_DIR: '/a', TITORELLI_ADVERTISED: 'a:1' }
+  const config = ['listeners=PLAINTEXT://b:2', 'log.dirs=/b', 'advertised.listeners=PLAINTEXT://b:3']
+  const { host, port, dataDir, advertised } = optionsOf({ env, flags: { config } })
+  assert.deepEqual(
+    { host, port, dataDir, advertised },
+    { host: 'b', port: 2, dataDir: '/b', advertised: { host: 'b', port: 3 } },
+  )
+  const own = optionsOf({ env })
+  assert.deepEqual([own.host, own.port, own.dataDir, own.advertised], ['a', 1, '/a', { host: 'a', port: 1 }])
+})
+
+test('log.dirs wins over log.dir, and its first directory is used', () => {
+  const { dataDir, summary } = optionsOf({ file: 'log.dir=/one\nlog.dirs=/two, /three\n' })
+  assert.equal(dataDir, '/two')
+  assert.deepEqual(summary, ['log.dirs: only the first of 2 directories is used'])
+  assert.equal(optionsOf({ file: 'log.dir=/one' }).dataDir, '/one')
+})
+
 test('a config of ours is set by its variable', () => {
   const env = { TITORELLI_MEMORY_BUDGET_BYTES: '33554432', TITORELLI_RELAXED_REPLICATION_FACTOR: 'false' }
   const { brokerConfig } = optionsOf({ env })

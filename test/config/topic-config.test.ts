@@ -107,6 +107,7 @@ test('a config prints as it was set, or as what it inherits', () => {
   assert.equal(topicConfigText('min.cleanable.dirty.ratio', new Map(), broker), '0.5')
   assert.equal(topicConfigText('internal.segment.bytes', new Map(), broker), null)
   assert.equal(brokerConfigText('log.retention.minutes', broker), '1')
+  assert.equal(brokerConfigText('num.partitions', brokerWith({ 'num.partitions': ' 2 ' })), '2')
   assert.equal(brokerConfigText('log.retention.ms', broker), null)
   assert.equal(brokerConfigText('num.partitions', broker), '1')
   assert.equal(brokerConfigText('sasl.jaas.config', broker), null)
