@@ -12,7 +12,6 @@ import {
 import { toJson } from '../json.ts'
 import { addExample } from './api-options.ts'
 import { bannerOf, type RunningBroker } from './banner.ts'
-import { runBroker } from './run-broker.ts'
 import { CliFailure, exitStatus, print, type Cli } from './cli.ts'
 
 /** A stop that takes longer is cut off: whoever sent the signal waits at most five seconds. */
@@ -58,6 +57,7 @@ function collect(value: string, before: readonly string[] = []): readonly string
 async function start(cli: Cli, flags: StartFlags): Promise<number> {
   const options = await readOptions(flags, cli.env)
   const stop = stopSignal()
+  const { runBroker } = await import('./run-broker.ts') // the other commands need no broker, and start sooner
   const broker = await runBroker(options)
   try {
     for (const line of options.summary) cli.stderr.write(`${line}\n`)

@@ -157,16 +157,12 @@ for (const [args, pattern] of [
   })
 }
 
-test('flags win over TITORELLI_ variables, those over KAFKA_ variables, those over the file', async (t) => {
+test('flags win over KAFKA_ variables, those over the config file', limit, async (t) => {
   const file = join(await temporaryFolder(t), 'server.properties')
-  await writeFile(file, 'num.partitions=2\nlog.retention.hours=1\nlog.segment.bytes=1048576\n')
-  const env = {
-    KAFKA_NUM_PARTITIONS: 'wrong',
-    TITORELLI_NUM_PARTITIONS: '4',
-    KAFKA_LOG_SEGMENT_BYTES: 'wrong',
-    KAFKA_HEAP_OPTS: '-Xmx1g',
-  }
-  const refused = new Started(t, ['start', '--memory', '--config-file', file], env)
+  await writeFile(file, 'num.partitions=2\nlog.segment.bytes=1048576\n')
+  const env = { KAFKA_NUM_PARTITIONS: 'wrong', KAFKA_LOG_SEGMENT_BYTES: 'wrong', KAFKA_HEAP_OPTS: '-Xmx1g' }
+  const args = ['start', '--memory', '--config-file', file, '--config', 'num.partitions=3']
+  const refused = new Started(t, args, env)
   assert.equal((await refused.ended).status, 2)
   assert.match(refused.stderr, /log\.segment\.bytes=wrong.*KAFKA_LOG_SEGMENT_BYTES/)
   assert.doesNotMatch(refused.stderr, /num\.partitions/, 'a stronger source hides the wrong value')

@@ -133,6 +133,22 @@ test("Kafka's console producer produces with every codec", async (t) => {
   }
 })
 
+test("Kafka's console consumer reads a partition without a group, and its tools list topics and offsets", async (t) => {
+  if (!(await usePeer(t, 'kafka-console-producer'))) return
+  const broker = await startTitorelli(t)
+  const records = recordsOf('read', 100)
+  await consoleProduce(broker.bootstrap, 'read', { codec: 'zstd', records })
+  const server = ['--bootstrap-server', broker.bootstrap]
+  const from = ['--topic', 'read', '--partition', '0', '--offset', 'earliest', '--max-messages', '100']
+  const printed = await kafkaTool('kafka-console-consumer', [...server, ...from, '--timeout-ms', '20000'])
+  assert.deepEqual(
+    printed.split('\n').slice(0, -1),
+    records.map(({ value }) => value),
+  )
+  assert.equal(await kafkaTool('kafka-get-offsets', [...server, '--topic', 'read']), 'read:0:100\n')
+  assert.match(await kafkaTool('kafka-topics', [...server, '--describe']), /Topic: read\s.*PartitionCount: 1\s/)
+})
+
 test('kafkajs creates a topic, produces with its codecs and asks for offsets', async (t) => {
   if (!(await usePeer(t, 'kafkajs'))) return
   const broker = await startTitorelli(t)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { mustRun } from './support/processes.ts'
+import { mustRun, runCommand } from './support/processes.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 /** The Node that runs this, also for what the examples run. */
@@ -48,6 +48,25 @@ test(
       await using broker = await startBroker({ topics: ['hello'] })
       console.log(broker.bootstrapServers)`
       const ran = await mustRun(process.execPath, ['--input-type=module', '--eval', program], { cwd: empty })
+      await writeFile(
+        join(empty, 'types.ts'),
+        `import { startBroker } from 'titorelli'\nexport const wrong: number = (await startBroker()).bootstrapServers\n`,
+      )
+      const tsc = [
+        '--noEmit',
+        '--strict',
+        '--skipLibCheck',
+        '--module',
+        'nodenext',
+        '--target',
+        'es2024',
+        '--lib',
+        'es2024,esnext.disposable',
+        'types.ts',
+      ]
+      const checked = await runCommand(join(root, 'node_modules/.bin/tsc'), tsc, { cwd: empty })
+      assert.match(checked.stdout, /types\.ts\(2,14\): error TS2322: Type 'string' is not assignable to type 'number'/)
+      assert.equal(checked.stdout.trim().split('\n').length, 1, checked.stdout)
       assert.match(ran.stdout, /^127\.0\.0\.1:\d+\n$/)
     })
 
