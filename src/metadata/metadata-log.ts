@@ -112,8 +112,9 @@ export class LogMetadataStore implements MetadataStore {
       await this.#file.write(this.#sizeBytes, [batch])
       await this.#file.sync()
     } catch (error) {
+      const failed = this.#fail(error)
       if (!(error instanceof DiskError)) throw error
-      return this.#fail(error)
+      return failed
     }
     this.#sizeBytes += batch.length
     this.#image = image
@@ -125,9 +126,11 @@ export class LogMetadataStore implements MetadataStore {
    * Whether the batch is on the disk is unknown now, and a sync that failed once must not be tried again: nothing more is
    * written until the log has been opened anew.
    */
-  #fail(error: DiskError): MetadataResult {
-    this.#failure = `the metadata log failed and takes no changes until a restart: ${error.message}`
-    this.#environment.logger.error({ path: error.path, code: error.code, error: error.message }, 'metadata log failed')
+  #fail(error: unknown): MetadataResult {
+    const reason = error instanceof Error ? error.message : String(error)
+    const code = error instanceof DiskError ? error.code : undefined
+    this.#failure = `the metadata log failed and takes no changes until a restart: ${reason}`
+    this.#environment.logger.error({ path: this.#file.path, code, reason }, 'metadata log failed')
     return { ok: false, code: 'FAILED', message: this.#failure }
   }
 
