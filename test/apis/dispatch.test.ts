@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ApiVersions } from '../../protocol/apis/api-versions.ts'
+import { CreateTopics } from '../../protocol/apis/create-topics.ts'
+import { Fetch } from '../../protocol/apis/fetch.ts'
+import { InitProducerId } from '../../protocol/apis/init-producer-id.ts'
+import { Produce } from '../../protocol/apis/produce.ts'
+import { decodeResponse } from '../../protocol/compile.ts'
+import { errorCodes } from '../../protocol/errors.ts'
+import { frameRequest, parseResponse } from '../../protocol/frame.ts'
+import { Reader } from '../../protocol/reader.ts'
+import { handlers } from '../../src/apis/index.ts'
+import { startTestBroker, versionsOf } from '../support/broker.ts'
+import { fetchRequest, produceRequest } from '../support/requests.ts'
+
+const software = { clientSoftwareName: 'test-client', clientSoftwareVersion: '1.0' }
+
+function requestBytes(key: number, version: number, rest: string): Buffer {
+  const body = Buffer.from(rest, 'hex')
+  const bytes = Buffer.alloc(12 + body.length)
+  bytes.writeInt32BE(8 + body.length, 0)
+  bytes.writeInt16BE(key, 4)
+  bytes.writeInt16BE(version, 6)
+  bytes.writeInt32BE(77, 8)
+  body.copy(bytes, 12)
+  return bytes
+}
+
+test('handlers stand in key order, each once, and can say every failure', () => {
+  const keys = handlers.map(({ api }) => api.key)
+  assert.deepEqual(
+    keys,
+    [...new Set(keys)].toSorted((a, b) => a - b),
+  )
+  for (const { api, fail } of handlers) assert(fail || 'errorCode' in api.response, `${api.name} has no way to fail`)
+})
+
+for (const version of versionsOf(ApiVersions)) {
+  test(`T1: ApiVersions v${version} has a response header without tagged fields, and lists what is served`, async (t) => {
+    const broker = await startTestBroker(t)
+    const client = await broker.connect()
+    const header = { apiVersion: version, correlationId: 5, clientId: 'c' }
+    const frame = await client.exchange(Buffer.concat(frameRequest(ApiVersions, header, software)))
+    const response = decodeResponse(ApiVersions, version, new Reader(frame, 4)) // 4: the correlation id, and no more
+    assert.equal(response.errorCode, 0)
+    assert.deepEqual(
+      response.apiKeys.map(({ apiKey }) => apiKey),
+      handlers.map(({ api }) => api.key),
+    )
+    const produce = response.apiKeys.find(({ apiKey }) => apiKey === Produce.key)
+    assert.deepEqual(produce, { apiKey: 0, minVersion: 0, maxVersion: 13 }) // T4
+    if (version < 3) return
+    assert.deepEqual(response.finalizedFeatures, [
+      { name: 'metadata.version', minVersionLevel: 30, maxVersionLevel: 30 },
+    ])
+    assert.equal(
+      response.supportedFeatures.some(({ minVersion }) => minVersion === 0),
+      version >= 4,
+    )
+  })
+}
+
+test('T2: an unknown version of ApiVersions gets the body of version 0, error 35, and all keys', async (t) => {
+  const broker = await startTestBroker(t)
+  const client = await broker.connect()
+  const frame = await client.exchange(requestBytes(18, 99, 'ffff00'))
+  const response = parseResponse(ApiVersions, { apiVersion: 0, correlationId: 77 }, frame)
+  assert.equal(response.errorCode, 35)
+  assert.equal(response.apiKeys.length, handlers.length)
+  assert.equal((await client.send(ApiVersions, 3, software)).errorCode, 0) // the connection lives
+})
+
+test('T3: ApiVersions refuses names of client software that are none', async (t) => {
+  const broker = await startTestBroker(t)
+  for (const name of ['', '-a', 'a b', 'a-', 'ä']) {
+    const { errorCode } = await broker.send(ApiVersions, 3, { ...software, clientSoftwareName: name })
+    assert.equal(errorCode, errorCodes.INVALID_REQUEST, name)
+  }
+})
+
+test('ApiVersions v5 sends a client away that means another cluster', async (t) => {
+  const broker = await startTestBroker(t)
+  const { clusterId } = broker.broker
+  const right = await broker.send(ApiVersions, 5, { ...software, clusterId, nodeId: 1 })
+  assert.equal(right.errorCode, 0)
+  const wrong = await broker.send(ApiVersions, 5, { ...software, clusterId: 'another', nodeId: 1 })
+  assert.equal(wrong.errorCode, errorCodes.REBOOTSTRAP_REQUIRED)
+})
+
+test('T33: a declared version that is not served is answered with 35, and the connection lives', async (t) => {
+  const broker = await startTestBroker(t)
+  const client = await broker.connect()
+  const request = { transactionalId: null, transactionTimeoutMs: 0 }
+  assert.equal((await client.send(InitProducerId, 6, request)).errorCode, 35)
+  assert.equal((await client.send(InitProducerId, 5, request)).errorCode, 0)
+})
+
+test('T33: a version beyond the declared ones is answered with 35 in the nearest shape', async (t) => {
+  const broker = await startTestBroker(t)
+  const client = await broker.connect()
+  const frame = await client.exchange(requestBytes(Fetch.key, 99, 'ffff00'))
+  const response = parseResponse(Fetch, { apiVersion: 18, correlationId: 77 }, frame)
+  assert.equal(response.errorCode, 35)
+  const old = await client.exchange(requestBytes(CreateTopics.key, 0, 'ffff'))
+  assert.equal(parseResponse(CreateTopics, { apiVersion: 2, correlationId: 77 }, old).topics.length, 0)
+})
+
+test('an unknown key closes its connection with one line in the log, and no other connection', async (t) => {
+  const broker = await startTestBroker(t)
+  const other = await broker.connect()
+  const client = await broker.connect()
+  await assert.rejects(client.exchange(requestBytes(999, 0, 'ffff')), /closed/)
+  const lines = broker.log.filter(({ level }) => level !== 'debug')
+  assert.equal(lines.length, 1)
+  assert.match(String(lines[0]!.fields['error']), /API key 999/)
+  assert.equal((await other.send(ApiVersions, 0, software)).errorCode, 0)
+})
+
+test('a frame that is no message closes its connection with one line in the log', async (t) => {
+  const broker = await startTestBroker(t)
+  const client = await broker.connect()
+  await assert.rejects(client.exchange(requestBytes(Produce.key, 9, 'ffff00ffffffffff')), /closed/)
+  assert.equal(broker.log.filter(({ level }) => level !== 'debug').length, 1)
+})
+
+test('a defect becomes an error answer and a line in the log, and the connection lives', async (t) => {
+  const broker = await startTestBroker(t, { topics: { orders: 1 } })
+  const client = await broker.connect()
+  const { logs } = broker.broker.parts
+  t.mock.method(logs, 'append', () => {
+    throw new Error('a defect')
+  })
+  const { responses } = await client.send(Produce, 9, produceRequest())
+  assert.equal(responses[0]!.partitionResponses[0]!.errorCode, errorCodes.UNKNOWN_SERVER_ERROR)
+  assert.equal(broker.log.filter(({ level }) => level === 'error').length, 1)
+  assert.equal((await client.send(Fetch, 11, fetchRequest())).errorCode, 0)
+})
