@@ -1,9 +1,9 @@
 /** The requests that most tests send, with only what matters to a test left to say. */
-import { CreateTopics } from '../../protocol/apis/create-topics.ts'
-import { Fetch } from '../../protocol/apis/fetch.ts'
-import { ListOffsets } from '../../protocol/apis/list-offsets.ts'
-import { Metadata } from '../../protocol/apis/metadata.ts'
-import { Produce } from '../../protocol/apis/produce.ts'
+import type { CreateTopics } from '../../protocol/apis/create-topics.ts'
+import type { Fetch } from '../../protocol/apis/fetch.ts'
+import type { ListOffsets } from '../../protocol/apis/list-offsets.ts'
+import type { Metadata } from '../../protocol/apis/metadata.ts'
+import type { Produce } from '../../protocol/apis/produce.ts'
 import { zeroUuid, type RequestInput, type Uuid } from '../../protocol/schema.ts'
 import { batchOf } from './records.ts'
 
