@@ -1,6 +1,6 @@
 /** The HTTP API of a running broker, for the commands that talk to one. */
 import { fromJson, toJson } from '../json.ts'
-import { CliFailure } from './cli.ts'
+import { CliFailure, exitStatus } from './cli.ts'
 
 export const defaultUrl = 'http://127.0.0.1:8090'
 
@@ -15,6 +15,9 @@ export class ApiClient {
   #clusterId: string | undefined
 
   constructor(url: string) {
+    if (!/^https?:/.test(url) || !URL.canParse(url)) {
+      throw new CliFailure(`got --url '${url}', expected for example ${defaultUrl}`, exitStatus.couldNotTell)
+    }
     this.#url = url.replace(/\/+$/, '')
   }
 

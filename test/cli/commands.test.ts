@@ -245,6 +245,14 @@ test('a command without a broker ends with status 1 and names the URL', async ()
   assert.match(stderr, /no broker answers at http:\/\/127.0.0.1:1/)
 })
 
+for (const url of ['nowhere', '127.0.0.1:8090', 'http://host:port', 'ftp://127.0.0.1']) {
+  test(`--url ${url} ends with status 2 and shows what is expected`, async () => {
+    const { status, stderr } = await runCli(['topic', 'list', '--url', url])
+    assert.equal(status, 2)
+    assert.match(stderr, /got --url '.*', expected for example http:/)
+  })
+}
+
 test('topic list and describe show sizes and offsets', async (t) => {
   const { cli } = await startApi(t)
   assert.match((await cli('topic', 'list')).stdout, /^clicks +1 +9007199254740993 +70 B +topic$/m)
