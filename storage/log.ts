@@ -376,9 +376,10 @@ export class PartitionLog implements LogHandle {
     if (refused) return this.#failAll(group, refused)
     this.#writing = group
     const failed = (await this.#tryWrite(group)) ?? (await this.#trySync(group))
-    this.#writing = []
     if (failed === undefined) this.#publish(group)
-    else if (this.state.status === 'online') await this.#recoverFrom(failed, group)
+    this.#writing = []
+    if (failed === undefined) return
+    if (this.state.status === 'online') await this.#recoverFrom(failed, group)
     else this.#failAll(group, unusable(this.state) ?? failed)
   }
 
@@ -410,21 +411,21 @@ export class PartitionLog implements LogHandle {
       const { segmentBaseOffset, position } = batches[from]!
       let to = from + 1
       while (to < batches.length && batches[to]!.segmentBaseOffset === segmentBaseOffset) to += 1
-      const segment = await this.#segmentFor(segmentBaseOffset)
+      const segment = await this.#segmentFor(segmentBaseOffset, from === 0)
       await segment.write(position, mergeAdjacent(batches.slice(from, to)))
       this.sync.noteWrite(segment)
       from = to
     }
   }
 
-  /** The active segment, or a new one that begins at this offset. An empty one that does not suit is replaced. */
-  async #segmentFor(baseOffset: bigint): Promise<Segment> {
+  /** The active segment, or a new one that begins at this offset. An untouched one that does not suit is replaced. */
+  async #segmentFor(baseOffset: bigint, isFirstOfGroup: boolean): Promise<Segment> {
     const { state } = this
     const active = state.activeSegment
     if (active.baseOffset === baseOffset) return active
     const segment = await openSegment(state, baseOffset, true)
     this.sync.noteDirectory()
-    if (active.isEmpty && state.segments.length === 1) {
+    if (isFirstOfGroup && active.isEmpty && state.segments.length === 1) {
       this.#replacedSegment = active
       state.segments = [segment]
     } else {
