@@ -7,6 +7,8 @@ import type { BrokerEndpoint, BrokerParts } from './apis/handler.ts'
 import { handlers } from './apis/index.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import type { Environment, Timer } from './environment/environment.ts'
+import { internalTopicsOf, LogCoordinatorStore } from './coordinators/log-coordinator-store.ts'
+import { GroupCoordinator } from './groups/group-coordinator.ts'
 import { startHttp, type HttpServer } from './http/node-http.ts'
 import type { LinkService } from './links/link-service.ts'
 import { LogMetadataStore } from './metadata/metadata-log.ts'
@@ -142,6 +144,10 @@ async function openParts(
   closers.push(() => topics.close())
   const producerIds = new ProducerIds(metadata, nodeId)
   const fetchSessions = new FetchSessions(config.maxIncrementalFetchSessionCacheSlots, environment)
+  const store = new LogCoordinatorStore({ logs, topics, clock, internalTopics: internalTopicsOf(config) })
+  const groups = new GroupCoordinator({ environment, config, store, metadata, deadlines })
+  closers.push(() => groups.close())
+  await groups.load()
   const parts: BrokerParts = {
     nodeId,
     environment,
@@ -153,6 +159,7 @@ async function openParts(
     memory,
     deadlines,
     fetchSessions,
+    groups,
     endpoints,
   }
   return { parts, topics }

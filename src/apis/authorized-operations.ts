@@ -1,4 +1,4 @@
-/** What Metadata and DescribeCluster say about the rights of a client, as bit sets of Kafka's operation codes. */
+/** What Metadata, DescribeCluster and DescribeGroups say about the rights of a client, as bit sets of Kafka's operation codes. */
 
 /** Not asked for. */
 export const operationsNotAsked = -2_147_483_648
@@ -40,3 +40,4 @@ export const allClusterOperations = bitsOf(
   'ALTER_CONFIGS',
   'IDEMPOTENT_WRITE',
 )
+export const allGroupOperations = bitsOf('READ', 'DELETE', 'DESCRIBE', 'DESCRIBE_CONFIGS', 'ALTER_CONFIGS')

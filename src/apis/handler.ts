@@ -6,6 +6,7 @@ import type { LogStore } from '../../storage/log-store.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
 import type { Environment } from '../environment/environment.ts'
 import type { KafkaError } from '../errors.ts'
+import type { GroupCoordinator } from '../groups/group-coordinator.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import type { MemoryBudget } from '../network/memory-budget.ts'
 import type { ProducerIds } from '../topics/producer-ids.ts'
@@ -33,6 +34,7 @@ export interface BrokerParts {
   readonly memory: MemoryBudget
   readonly deadlines: DeadlineQueue
   readonly fetchSessions: FetchSessions
+  readonly groups: GroupCoordinator
   /** All brokers of the cluster; the first is the controller as far as clients can tell. */
   endpoints(): readonly BrokerEndpoint[]
 }

@@ -1,17 +1,28 @@
 /** What this broker serves, in the order of the keys. ApiVersions advertises exactly this. */
 import { apiVersionsHandler } from './api-versions.ts'
 import { createTopics } from './create-topics.ts'
+import { deleteGroups } from './delete-groups.ts'
 import { deleteTopics } from './delete-topics.ts'
 import { describeCluster } from './describe-cluster.ts'
 import { describeConfigs } from './describe-configs.ts'
+import { describeGroups } from './describe-groups.ts'
 import { describeTopicPartitions } from './describe-topic-partitions.ts'
 import { fetch } from './fetch.ts'
+import { findCoordinator } from './find-coordinator.ts'
 import type { Handler } from './handler.ts'
+import { heartbeat } from './heartbeat.ts'
 import { initProducerId } from './init-producer-id.ts'
+import { joinGroup } from './join-group.ts'
+import { leaveGroup } from './leave-group.ts'
+import { listGroups } from './list-groups.ts'
 import { listOffsets } from './list-offsets.ts'
 import { metadata } from './metadata.ts'
+import { offsetCommit } from './offset-commit.ts'
+import { offsetDelete } from './offset-delete.ts'
+import { offsetFetch } from './offset-fetch.ts'
 import { offsetForLeaderEpoch } from './offset-for-leader-epoch.ts'
 import { produce } from './produce.ts'
+import { syncGroup } from './sync-group.ts'
 
 export const apiVersions = apiVersionsHandler(() => handlers)
 
@@ -20,12 +31,23 @@ export const handlers: readonly Handler[] = [
   fetch, // 1
   listOffsets, // 2
   metadata, // 3
+  offsetCommit, // 8
+  offsetFetch, // 9
+  findCoordinator, // 10
+  joinGroup, // 11
+  heartbeat, // 12
+  leaveGroup, // 13
+  syncGroup, // 14
+  describeGroups, // 15
+  listGroups, // 16
   apiVersions, // 18
   createTopics, // 19
   deleteTopics, // 20
   initProducerId, // 22
   offsetForLeaderEpoch, // 23
   describeConfigs, // 32
+  deleteGroups, // 42
+  offsetDelete, // 47
   describeCluster, // 60
   describeTopicPartitions, // 75
 ]
