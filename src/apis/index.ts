@@ -1,16 +1,21 @@
 /** What this broker serves, in the order of the keys. ApiVersions advertises exactly this. */
+import { alterConfigs } from './alter-configs.ts'
 import { apiVersionsHandler } from './api-versions.ts'
+import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
 import { deleteGroups } from './delete-groups.ts'
+import { deleteRecords } from './delete-records.ts'
 import { deleteTopics } from './delete-topics.ts'
 import { describeCluster } from './describe-cluster.ts'
 import { describeConfigs } from './describe-configs.ts'
 import { describeGroups } from './describe-groups.ts'
+import { describeLogDirs } from './describe-log-dirs.ts'
 import { describeTopicPartitions } from './describe-topic-partitions.ts'
 import { fetch } from './fetch.ts'
 import { findCoordinator } from './find-coordinator.ts'
 import type { Handler } from './handler.ts'
 import { heartbeat } from './heartbeat.ts'
+import { incrementalAlterConfigs } from './incremental-alter-configs.ts'
 import { initProducerId } from './init-producer-id.ts'
 import { joinGroup } from './join-group.ts'
 import { leaveGroup } from './leave-group.ts'
@@ -43,10 +48,15 @@ export const handlers: readonly Handler[] = [
   apiVersions, // 18
   createTopics, // 19
   deleteTopics, // 20
+  deleteRecords, // 21
   initProducerId, // 22
   offsetForLeaderEpoch, // 23
   describeConfigs, // 32
+  alterConfigs, // 33
+  describeLogDirs, // 35
+  createPartitions, // 37
   deleteGroups, // 42
+  incrementalAlterConfigs, // 44
   offsetDelete, // 47
   describeCluster, // 60
   describeTopicPartitions, // 75

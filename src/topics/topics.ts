@@ -48,7 +48,12 @@ export interface Topics {
   list(): Iterable<Topic>
   create(topic: NewTopic): Promise<TopicImage>
   delete(topicId: Uuid): Promise<void>
-  addPartitions(topicId: Uuid, partitionCount: number, assignments?: readonly (readonly number[])[]): Promise<void>
+  addPartitions(
+    topicId: Uuid,
+    partitionCount: number,
+    assignments?: readonly (readonly number[])[],
+    options?: { readonly validateOnly?: boolean },
+  ): Promise<void>
   /** Replaces the overrides of a topic (text, validated). */
   setConfigs(topicId: Uuid, configs: ReadonlyMap<string, string>): Promise<void>
 }
