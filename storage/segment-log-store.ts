@@ -288,11 +288,8 @@ export class SegmentLogStore implements LogStore {
     await this.#creating
     const logs = this.#allLogs()
     await Promise.all(logs.map((log) => log.drain()))
-    let isClean = true
-    for (const log of logs) {
-      const flushed = await this.#flushOne(log)
-      isClean &&= flushed.ok
-    }
+    const flushed = await Promise.all(logs.map((log) => this.#flushOne(log)))
+    const isClean = flushed.every((result) => result.ok)
     if (isClean) await this.#saveLogStarts()
     for (const log of logs) {
       log.state.status = 'offline'
