@@ -11,7 +11,8 @@ export const deleteGroups = defineHandler({
   versions: '0-3',
 
   async handle({ groupsNames }, context) {
-    return { throttleTimeMs: 0, results: await Promise.all(groupsNames.map((groupId) => remove(groupId, context))) }
+    const groupIds = [...new Set(groupsNames)]
+    return { throttleTimeMs: 0, results: await Promise.all(groupIds.map((groupId) => remove(groupId, context))) }
   },
 
   fail({ groupsNames }, error) {

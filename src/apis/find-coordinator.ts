@@ -1,4 +1,5 @@
 import { FindCoordinator } from '../../protocol/apis/find-coordinator.ts'
+import { errorCodes } from '../../protocol/errors.ts'
 import type { ResponseInput } from '../../protocol/schema.ts'
 import { KafkaError } from '../errors.ts'
 import { codeAndMessage } from './group-client.ts'
@@ -26,7 +27,9 @@ export const findCoordinator = defineHandler({
       return { throttleTimeMs: 0, ...unused, coordinators }
     }
     const { key: _key, ...found } = find(request.key, keyType, context)
-    return { throttleTimeMs: 0, coordinators: [], ...found }
+    // Kafka names the absence of an error here, and not in the later versions.
+    const errorMessage = found.errorCode === errorCodes.NONE ? 'NONE' : found.errorMessage
+    return { throttleTimeMs: 0, coordinators: [], ...found, errorMessage }
   },
 })
 
@@ -35,7 +38,7 @@ const unused = { errorCode: 0, errorMessage: '', nodeId: 0, host: '', port: 0 }
 
 function find(key: string, keyType: number, context: Context): Found {
   try {
-    return { key, errorCode: 0, errorMessage: null, ...coordinatorOf(key, keyType, context) }
+    return { key, errorCode: errorCodes.NONE, errorMessage: '', ...coordinatorOf(key, keyType, context) }
   } catch (error) {
     return { key, nodeId: -1, host: '', port: -1, ...codeAndMessage(error) }
   }

@@ -33,13 +33,10 @@ export const offsetCommit = defineHandler({
     )
     const { groupId, memberId, groupInstanceId, retentionTimeMs, generationIdOrMemberEpoch: generationId } = request
     const commit = { groupId, memberId, groupInstanceId, retentionTimeMs, generationId, topics }
-    let committed: readonly TopicErrors[] = []
-    if (topics.length > 0) {
-      const writing = context.broker.groups.commitOffsets(commit, context.apiVersion)
-      context.admitNext() // commits of a connection are ordered by now
-      committed = await writing
-    }
-    return { throttleTimeMs: 0, topics: merged(planned, committed) }
+    if (topics.length === 0) return { throttleTimeMs: 0, topics: merged(planned, []) }
+    const writing = context.broker.groups.commitOffsets(commit, context.apiVersion)
+    context.admitNext() // commits of a connection are ordered by now
+    return { throttleTimeMs: 0, topics: merged(planned, await committedOrRefused(writing, topics)) }
   },
 
   fail(request, { errorCode }) {
@@ -51,6 +48,22 @@ export const offsetCommit = defineHandler({
     return { throttleTimeMs: 0, topics }
   },
 })
+
+/** What the group refuses as a whole is said of every partition that was not refused before. */
+async function committedOrRefused(
+  writing: Promise<readonly TopicErrors[]>,
+  topics: readonly Pick<RequestTopic, 'name' | 'partitions'>[],
+): Promise<readonly TopicErrors[]> {
+  try {
+    return await writing
+  } catch (error) {
+    const errorCode = errorCodeOf(error)
+    return topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
+    }))
+  }
+}
 
 function plan(asked: RequestTopic, context: Context): Planned {
   const refused = new Map<number, number>()

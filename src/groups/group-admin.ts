@@ -15,7 +15,7 @@ export function describeGroup(groupId: string, group: Group | undefined, apiVers
   if (!group) {
     const dead = { groupId, groupState: 'Dead', protocolType: '', protocolData: '', members: [], errorCode: 0 }
     if (apiVersion < groupNotFoundFromVersion) return dead
-    return { ...dead, errorCode: errorCodes.GROUP_ID_NOT_FOUND, errorMessage: groupNotFound(groupId) }
+    return { ...dead, errorCode: errorCodes.GROUP_ID_NOT_FOUND, errorMessage: `Group ${groupId} not found.` }
   }
   const { protocolName, state } = group
   const isStable = state === 'Stable' && protocolName !== null
@@ -34,10 +34,6 @@ export function describeGroup(groupId: string, group: Group | undefined, apiVers
       memberAssignment: member.assignment,
     })),
   }
-}
-
-export function groupNotFound(groupId: string): string {
-  return `Group ${groupId} not found.`
 }
 
 /** The groups that pass the filters; an empty filter lets all pass, and case does not matter. */

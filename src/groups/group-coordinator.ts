@@ -12,7 +12,7 @@ import { KafkaError } from '../errors.ts'
 import type { MetadataImage, MetadataStore } from '../metadata/metadata-store.ts'
 import type { DeadlineQueue } from '../network/deadline-queue.ts'
 import { emptyGroup, type JoinAnswer, type SyncAnswer, type Waiter } from './group.ts'
-import { describeGroup, groupNotFound, listGroups, type DescribedGroup, type ListedGroup } from './group-admin.ts'
+import { describeGroup, listGroups, type DescribedGroup, type ListedGroup } from './group-admin.ts'
 import { joinFailure, timerKey, type GroupDraft, type GroupTimer } from './group-draft.ts'
 import { GroupMachine, tombstonesPerAppend } from './group-machine.ts'
 import { groupTombstone } from './group-records.ts'
@@ -205,8 +205,8 @@ export class GroupCoordinator {
   #deleteGroupStep(groupId: string): Promise<boolean> {
     return this.#runtime.write(this.shardOf(groupId), (state, timers): Outcome<boolean> => {
       const group = state.groups.get(groupId)
-      if (!group) throw new KafkaError('GROUP_ID_NOT_FOUND', groupNotFound(groupId))
-      if (group.state !== 'Empty') throw new KafkaError('NON_EMPTY_GROUP', `Group ${groupId} is not empty.`)
+      if (!group) throw new KafkaError('GROUP_ID_NOT_FOUND')
+      if (group.state !== 'Empty') throw new KafkaError('NON_EMPTY_GROUP')
       const records = offsets.forgetAllOffsets(state, groupId)
       if (records.length >= tombstonesPerAppend)
         return { records: records.slice(0, tombstonesPerAppend), response: false }
