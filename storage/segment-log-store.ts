@@ -51,6 +51,8 @@ import { deletedFolder, recover, type Loss } from './recovery.ts'
 import { TailBudget, TailCache } from './tail-cache.ts'
 
 const cleanShutdownName = '.kafka_cleanshutdown'
+/** The metadata log lies in the same directory and looks after itself. */
+const metadataLogName = '__cluster_metadata-0'
 const logStartsName = 'log-start-offset-checkpoint'
 const defaultTailBytes = 64 * 1024 * 1024
 const defaultTailBytesPerLog = 8 * 1024 * 1024
@@ -108,7 +110,7 @@ export class SegmentLogStore implements LogStore {
     const names = entries.filter((entry) => entry.isDirectory).map((entry) => entry.name)
     for (const name of names) if (name.endsWith('-delete')) await disk.remove(joined(directory, name))
     const isClean = entries.some((entry) => entry.name === cleanShutdownName)
-    const hasLogs = names.some((name) => /-\d+$/.test(name))
+    const hasLogs = names.some((name) => /-\d+$/.test(name) && name !== metadataLogName)
     if (isClean) {
       await disk.remove(joined(directory, cleanShutdownName))
       await disk.syncDirectory(directory)

@@ -170,6 +170,7 @@ test('a log that was cut at any byte of its last batch opens without that batch'
 
 test('a store knows whether its last stop was clean', async () => {
   const disk = testDisk()
+  await disk.makeDirectory('__cluster_metadata-0')
   const first = await openTestStore({ disk })
   assert.equal(first.wasUnclean, false)
   await openTestLog(first)
