@@ -65,7 +65,10 @@ function newTopicOf(asked: Asked, { broker }: Context): NewTopic {
   if (partitionCount < 1)
     throw new KafkaError('INVALID_PARTITIONS', 'Number of partitions was set to an invalid non-positive value.')
   if (replicationFactor < -1 || replicationFactor === 0)
-    throw new KafkaError('INVALID_REPLICATION_FACTOR', 'Replication factor was set to an invalid non-positive value.')
+    throw new KafkaError(
+      'INVALID_REPLICATION_FACTOR',
+      'Replication factor must be larger than 0, or -1 to use the default value.',
+    )
   return { name, partitionCount, replicationFactor, configs }
 }
 

@@ -60,7 +60,7 @@ async function remove(asked: Asked, isRepeated: boolean, context: Context): Prom
     if (isRepeated)
       throw new KafkaError('INVALID_REQUEST', name === null ? 'Duplicate topic id.' : 'Duplicate topic name.')
     const topic = name === null ? context.broker.topics.findById(topicId) : context.broker.topics.find(name)
-    if (!topic) throw new KafkaError(name === null ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
+    if (!topic) throw unknownTopic(name)
     context.authorize('DELETE', 'TOPIC', topic.image.name)
     await context.broker.topics.delete(topic.image.topicId)
     return { name: topic.image.name, topicId: topic.image.topicId, errorCode: errorCodes.NONE, errorMessage: null }
@@ -72,4 +72,9 @@ async function remove(asked: Asked, isRepeated: boolean, context: Context): Prom
 
 function refusal({ name, topicId }: Asked, { errorCode, message }: KafkaError): TopicResponse {
   return { name, topicId, errorCode, errorMessage: message }
+}
+
+function unknownTopic(name: string | null): KafkaError {
+  if (name === null) return new KafkaError('UNKNOWN_TOPIC_ID', 'This server does not host this topic ID.')
+  return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', 'This server does not host this topic-partition.')
 }

@@ -114,7 +114,10 @@ function refusal(partitionIndex: number, error: { readonly errorCode: number }):
 }
 
 function answer(partitionIndex: number, result: ReadResult, request: Request): PartitionResponse {
-  if (!result.ok) return refusal(partitionIndex, new KafkaError(errorNameOfStorageCode[result.code]))
+  if (!result.ok) {
+    const error = new KafkaError(errorNameOfStorageCode[result.code])
+    return { ...refusal(partitionIndex, error), abortedTransactions: null }
+  }
   const { view, chunks, diverging } = result
   return {
     partitionIndex,

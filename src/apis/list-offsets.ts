@@ -85,7 +85,8 @@ async function answer(
 ): Promise<PartitionResponse> {
   try {
     if (duplicates.has(keyOf(name, query))) throw new KafkaError('INVALID_REQUEST')
-    if (context.apiVersion < (sinceVersion.get(query.timestamp) ?? 0)) throw new KafkaError('UNSUPPORTED_VERSION')
+    if (query.timestamp < earliestPendingUpload || context.apiVersion < (sinceVersion.get(query.timestamp) ?? 0))
+      throw new KafkaError('UNSUPPORTED_VERSION')
     context.authorize('DESCRIBE', 'TOPIC', name)
     const topic = findTopic(context, { name, topicId: zeroUuid, isById: false })
     const partition = findPartition(topic, query.partitionIndex)

@@ -4,6 +4,7 @@ import {
   isTransactional,
   RecordsError,
   splitBatches,
+  splitWholeBatches,
   type BatchRef,
   type RecordsErrorCode,
 } from '../../protocol/records/batch.ts'
@@ -66,7 +67,8 @@ function split(records: readonly Uint8Array[] | null): BatchRef[] {
   const bytes = records?.[0]
   if (!bytes) return []
   try {
-    return splitBatches(bytes)
+    // A batch that is cut is none, as in Kafka; bytes behind a whole one are an error.
+    return splitWholeBatches(bytes).length === 0 ? [] : splitBatches(bytes)
   } catch (error) {
     throw kafkaErrorOf(error)
   }
