@@ -90,5 +90,12 @@ function describe({ image, partitions }: Topic, from: number, maxCount: number, 
 function unknown(name: string): TopicResponse {
   const errorName = findNameError(name) === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION'
   const errorCode = errorCodes[errorName]
-  return { errorCode, name, topicId: zeroUuid, isInternal: isInternalTopic(name), partitions: [] }
+  return {
+    errorCode,
+    name,
+    topicId: zeroUuid,
+    isInternal: isInternalTopic(name),
+    partitions: [],
+    topicAuthorizedOperations: allTopicOperations,
+  }
 }

@@ -1,7 +1,7 @@
 import { Produce } from '../../protocol/apis/produce.ts'
 import { errorCodes } from '../../protocol/errors.ts'
 import type { RequestOf, ResponseInput } from '../../protocol/schema.ts'
-import type { AppendEntry, AppendResult } from '../../storage/log-store.ts'
+import type { AppendEntry, AppendResult, StorageCode } from '../../storage/log-store.ts'
 import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
 import { checkWritable, parseProducedBatch, refuseTransactions } from '../topics/append.ts'
 import type { Topic } from '../topics/topics.ts'
@@ -39,7 +39,9 @@ export const produce = defineHandler({
     const response = responseOf(request, (topicPlace, partitionPlace) => {
       const { index } = request.topicData[topicPlace]!.partitionData[partitionPlace]!
       const plan = plans[topicPlace]![partitionPlace]!
-      return 'error' in plan ? refusal(index, plan.error) : outcome(index, results[plan.entryIndex]!)
+      return 'error' in plan
+        ? refusal(index, plan.error)
+        : outcome(index, results[plan.entryIndex]!, () => logStartOf(entries[plan.entryIndex]!, context))
     })
     if (request.acks !== 0) return response
     closeOnFailure(response)
@@ -115,7 +117,19 @@ function refusal(index: number, error: KafkaError): PartitionResponse {
   }
 }
 
-function outcome(index: number, result: AppendResult): PartitionResponse {
+/** Failures that Kafka finds while it looks at records: their answers carry the log start. */
+const recordFailures: ReadonlySet<StorageCode> = new Set([
+  'INVALID_RECORD',
+  'INVALID_TIMESTAMP',
+  'OUT_OF_ORDER_SEQUENCE',
+  'PRODUCER_EPOCH_STALE',
+])
+
+function logStartOf({ log }: AppendEntry, { broker }: Context): bigint {
+  return broker.logs.find(log.id) ? broker.logs.view(log).logStartOffset : -1n
+}
+
+function outcome(index: number, result: AppendResult, logStart: () => bigint): PartitionResponse {
   if (result.ok) {
     const { baseOffset, logAppendTimeMs, logStartOffset } = result
     return { index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset, recordErrors: [] }
@@ -126,7 +140,7 @@ function outcome(index: number, result: AppendResult): PartitionResponse {
   }))
   return {
     ...refusal(index, new KafkaError(errorNameOfStorageCode[result.code], result.message)),
-    logStartOffset: result.logStartOffset ?? -1n,
+    logStartOffset: recordFailures.has(result.code) ? logStart() : -1n,
     recordErrors,
   }
 }

@@ -182,6 +182,7 @@ test('a retry of an idempotent batch gets the offsets of the first attempt', asy
   const gap = produceRequest({ records: [batchOf(['d'], { ...batch, baseSequence: 9 })] })
   const { responses } = await broker.send(Produce, 9, gap)
   assert.equal(responses[0]!.partitionResponses[0]!.errorCode, errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER)
+  assert.equal(responses[0]!.partitionResponses[0]!.logStartOffset, 0n)
   assert.deepEqual(await fetchValues(broker), ['a', 'b'])
 })
 
