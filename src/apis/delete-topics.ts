@@ -23,7 +23,10 @@ export const deleteTopics = defineHandler({
       throw new KafkaError(context.apiVersion < 3 ? 'INVALID_REQUEST' : 'TOPIC_DELETION_DISABLED')
     const asked = askedOf(request, context.apiVersion)
     const found = asked.map((item) => context.broker.topics.find(item.name ?? '') ?? byId(item, context))
-    const responses = asked.map((item, index) => remove(item, repeats(asked, found, index), context))
+    const responses = asked
+      .map((item, index) => ({ item, isRepeated: repeats(asked, found, index) }))
+      .filter(({ item }, index) => asked.findIndex((other) => isSame(item, other)) === index)
+      .map(({ item, isRepeated }) => remove(item, isRepeated, context))
     return { throttleTimeMs: 0, responses: await Promise.all(responses) }
   },
 
@@ -40,7 +43,11 @@ function byId({ topicId }: Asked, { broker }: Context): Topic | undefined {
   return topicId === zeroUuid ? undefined : broker.topics.findById(topicId)
 }
 
-/** What is asked for twice is refused twice. */
+function isSame(a: Asked, b: Asked): boolean {
+  return a.name === b.name && a.topicId === b.topicId
+}
+
+/** What is asked for twice, by the same name or once by its id, is refused. */
 function repeats(asked: readonly Asked[], found: readonly (Topic | undefined)[], index: number): boolean {
   const { name, topicId } = asked[index]!
   return asked.some((other, place) => {
