@@ -7,7 +7,8 @@ export function javaHashCode(text: string): number {
   return hash
 }
 
-/** The partition of the internal topic that holds the key. The sign bit is cleared, as Kafka does, not the sign changed. */
+/** The partition of the internal topic that holds the key. The one hash whose opposite does not fit into 32 bits counts as 0. */
 export function shardOf(key: string, shardCount: number): number {
-  return (javaHashCode(key) & 0x7fffffff) % shardCount
+  const hash = javaHashCode(key)
+  return hash === -2_147_483_648 ? 0 : Math.abs(hash) % shardCount
 }
