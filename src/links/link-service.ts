@@ -12,14 +12,7 @@ export type LinkErrorName =
   | 'BOOTSTRAP_TCP_CONNECTION_FAILED_ERROR'
   | 'TIMEOUT_ERROR'
 export type MirrorStatus =
-  | 'ACTIVE'
-  | 'PAUSED'
-  | 'LINK_PAUSED'
-  | 'PENDING_STOPPED'
-  | 'STOPPED'
-  | 'SOURCE_UNAVAILABLE'
-  | 'LINK_FAILED'
-  | 'FAILED'
+  'ACTIVE' | 'PAUSED' | 'LINK_PAUSED' | 'PENDING_STOPPED' | 'STOPPED' | 'SOURCE_UNAVAILABLE' | 'LINK_FAILED' | 'FAILED'
 export type MirrorTopicError =
   | 'NO_ERROR'
   | 'UNKNOWN'
@@ -64,7 +57,12 @@ export interface LinkDescription {
   readonly error: LinkErrorName
   readonly errorMessage: string | null
   readonly mirrorTopicNames: readonly string[]
-  readonly partitionCounts: { readonly active: number; readonly paused: number; readonly inError: number; readonly pending: number }
+  readonly partitionCounts: {
+    readonly active: number
+    readonly paused: number
+    readonly inError: number
+    readonly pending: number
+  }
 }
 
 export interface LinkConfigEntry {
@@ -157,7 +155,11 @@ export type VerifyEvent =
       readonly batches: number
       readonly bytes: number
       readonly durationMs: number
-      readonly ranges: readonly { readonly partitionIndex: number; readonly fromOffset: bigint; readonly toOffset: bigint }[]
+      readonly ranges: readonly {
+        readonly partitionIndex: number
+        readonly fromOffset: bigint
+        readonly toOffset: bigint
+      }[]
       readonly firstDifference: VerifyDifference | null
       /** Why it could not tell. */
       readonly message: string | null

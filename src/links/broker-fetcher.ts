@@ -1,0 +1,153 @@
+/**
+ * The fetches of one link from one source broker: one loop, one fetch session, all partitions that this broker leads. The next
+ * fetch leaves as soon as an answer is there; the logs write meanwhile.
+ */
+import type { Clock, Logger } from '../environment/environment.ts'
+import type { MemoryBudget } from '../network/memory-budget.ts'
+import type { FetchedPartition, FetchPosition, Remote, RemoteFailure, RemoteTopic } from '../remote/remote.ts'
+import type { LinkConfigs } from './link-configs.ts'
+import type { MirrorPartition } from './mirror-partition.ts'
+
+/** How long to wait for memory before asking again. */
+const memoryRetryMs = 10
+
+export interface FetcherParts {
+  readonly remote: Remote
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly memory: MemoryBudget
+  readonly configs: LinkConfigs
+  /** The broker could not be asked: returns how long to wait, in ms. */
+  onFailure(failure: RemoteFailure): number
+}
+
+interface Asked {
+  readonly partition: MirrorPartition
+  readonly position: FetchPosition
+}
+
+export class BrokerFetcher {
+  readonly brokerId: number
+  readonly #parts: FetcherParts
+  readonly #partitions = new Map<MirrorPartition, RemoteTopic>()
+  readonly #abort = new AbortController()
+  #wake: (() => void) | undefined
+  #isAwake = false
+  readonly #done: Promise<void>
+
+  constructor(brokerId: number, parts: FetcherParts) {
+    this.brokerId = brokerId
+    this.#parts = parts
+    this.#done = this.#run()
+  }
+
+  get partitionCount(): number {
+    return this.#partitions.size
+  }
+
+  /** Takes a partition, or what the source says of its topic now. */
+  set(partition: MirrorPartition, topic: RemoteTopic): void {
+    this.#partitions.set(partition, topic)
+    this.notify()
+  }
+
+  delete(partition: MirrorPartition): void {
+    this.#partitions.delete(partition)
+  }
+
+  /** Something may be ready to be fetched. */
+  notify(): void {
+    this.#isAwake = true
+    this.#wake?.()
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    this.notify()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    const { remote, clock, configs, memory } = this.#parts
+    const { signal } = this.#abort
+    const session = remote.openFetchSession(this.brokerId)
+    const options = {
+      maxWaitMs: configs.replicaFetchWaitMaxMs,
+      minBytes: configs.replicaFetchMinBytes,
+      maxBytes: configs.replicaFetchResponseMaxBytes,
+      signal,
+    }
+    try {
+      while (!signal.aborted) {
+        this.#isAwake = false
+        const asked = this.#positions()
+        if (asked.size === 0) {
+          await this.#sleep()
+          continue
+        }
+        if (!memory.tryReserveForLinks(options.maxBytes)) {
+          await clock.sleep(memoryRetryMs, signal)
+          continue
+        }
+        const positions = [...asked.values()].map(({ position }) => position)
+        const result = await session.fetch(positions, options)
+        memory.release('link', options.maxBytes)
+        if (signal.aborted) return
+        if (result.ok) {
+          this.#deliver(asked, result.partitions, result.version)
+          continue
+        }
+        for (const partition of this.#partitions.keys()) partition.forgetValidation()
+        await clock.sleep(this.#parts.onFailure(result), signal)
+      }
+    } catch (error) {
+      this.#parts.logger.error({ err: error, sourceBroker: this.brokerId }, 'the fetches of a link broke off')
+      const reason = `broken invariant: ${error instanceof Error ? error.message : String(error)}`
+      for (const partition of this.#partitions.keys()) partition.breakDown(reason)
+    } finally {
+      session.close()
+    }
+  }
+
+  #positions(): Map<string, Asked> {
+    const asked = new Map<string, Asked>()
+    for (const [partition, topic] of this.#partitions) {
+      const position = partition.position(topic)
+      if (position) asked.set(keyOf(position), { partition, position })
+    }
+    return asked
+  }
+
+  #deliver(asked: ReadonlyMap<string, Asked>, fetched: readonly FetchedPartition[], version: number): void {
+    const { memory } = this.#parts
+    for (const answer of fetched) {
+      const query = asked.get(keyOf(answer))
+      if (!query || !this.#partitions.has(query.partition)) continue
+      const written = query.partition.receive(answer, query.position, version)
+      if (!written) continue
+      const sizeBytes = answer.records.length
+      memory.reserve('link', sizeBytes)
+      // `receive` never rejects; a defect in it must not be taken for a failed source.
+      written
+        .finally(() => memory.release('link', sizeBytes))
+        .catch((error: unknown) => {
+          this.#parts.logger.error({ err: error, partition: query.partition.log.label }, 'a mirrored append broke off')
+        })
+    }
+  }
+
+  /** Until something may be ready. */
+  #sleep(): Promise<void> {
+    if (this.#isAwake || this.#abort.signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined
+        resolve()
+      }
+    })
+  }
+}
+
+function keyOf({ topicName, partitionIndex }: { topicName: string; partitionIndex: number }): string {
+  return `${topicName}/${partitionIndex}`
+}
