@@ -20,7 +20,7 @@ export class MemoryCoordinatorStore implements CoordinatorStore {
 
   async *load(kind: CoordinatorKind, shard: number): AsyncIterable<CoordinatorRecord> {
     await Promise.resolve()
-    for (const record of [...(this.records.get(`${kind}-${shard}`) ?? [])]) yield record
+    yield* this.records.get(`${kind}-${shard}`) ?? []
   }
 
   async append(
