@@ -10,6 +10,7 @@ import type { Environment, Timer } from './environment/environment.ts'
 import { internalTopicsOf, LogCoordinatorStore } from './coordinators/log-coordinator-store.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
 import { startHttp, type HttpServer } from './http/node-http.ts'
+import { LinkManager } from './links/link-manager.ts'
 import type { LinkService } from './links/link-service.ts'
 import { LogMetadataStore } from './metadata/metadata-log.ts'
 import { DeadlineQueue } from './network/deadline-queue.ts'
@@ -47,7 +48,7 @@ export type OpenLinks = (parts: BrokerParts) => Promise<LinkService>
 export async function openBroker(
   environment: Environment,
   options: BrokerOptions,
-  openLinks?: OpenLinks,
+  openLinks: OpenLinks = (parts) => LinkManager.open(parts),
 ): Promise<Broker> {
   const closers: Closer[] = []
   try {
@@ -76,7 +77,7 @@ async function closeAll(closers: Closer[]): Promise<void> {
 async function open(
   environment: Environment,
   options: BrokerOptions,
-  openLinks: OpenLinks | undefined,
+  openLinks: OpenLinks,
   closers: Closer[],
 ): Promise<Broker> {
   const { config, host } = options
@@ -92,8 +93,8 @@ async function open(
       },
     ]
   })
-  const links = await openLinks?.(parts)
-  if (links) closers.push(() => links.close())
+  const links = await openLinks(parts)
+  closers.push(() => links.close())
   const server = await Server.open(
     { host, port },
     {
@@ -109,7 +110,7 @@ async function open(
   const housekeeping = keepHouse(parts)
   closers.push(() => housekeeping.stop())
   const { http } = options
-  const httpServer = http && links ? await startHttp({ ...http, parts: { ...parts, links } }) : undefined
+  const httpServer = http ? await startHttp({ ...http, parts: { ...parts, links } }) : undefined
   if (httpServer) closers.push(() => httpServer.close())
   return new Broker({ parts, topics, host, server, links, httpServer, closers })
 }
@@ -221,7 +222,7 @@ interface Opened {
   readonly topics: TopicRegistry
   readonly host: string
   readonly server: Server
-  readonly links: LinkService | undefined
+  readonly links: LinkService
   readonly httpServer: HttpServer | undefined
   readonly closers: Closer[]
 }
@@ -231,7 +232,7 @@ export class Broker {
   readonly parts: BrokerParts
   readonly topics: TopicRegistry
   readonly server: Server
-  readonly links: LinkService | undefined
+  readonly links: LinkService
   readonly host: string
   readonly port: number
   /** Undefined without an HTTP API. */

@@ -132,7 +132,7 @@ class Embedded implements EmbeddedBroker {
 
   async reset(): Promise<void> {
     const { links, parts } = this.#broker
-    for (const { name } of links?.listLinks() ?? []) await links!.deleteLink(name, { force: true, validateOnly: false })
+    for (const { name } of links.listLinks()) await links.deleteLink(name, { force: true, validateOnly: false })
     await Promise.all(Array.from(parts.topics.list(), ({ image }) => parts.topics.delete(image.topicId)))
   }
 

@@ -122,7 +122,7 @@ export class LinkManager implements LinkService {
       )
     if (options.validateOnly) return
     for (const topic of live) await this.#failOver(topic)
-    await Promise.all(live.map(({ topicId }) => this.#stops.get(topicId)))
+    for (const { topicId } of live) await this.#stops.get(topicId)
     await this.#change(async () => {
       const { linkId } = this.#image(name)
       if (this.#liveMirrors(linkId).length > 0)

@@ -97,7 +97,7 @@ export class Link implements LinkContext {
       if (mirror.state === 'ACTIVE') this.#activate(topicId)
       else this.#keepStopped(topicId)
     }
-    for (const topicId of this.#mirrors.keys()) if (!wanted.has(topicId)) this.release(topicId)
+    for (const topicId of this.#mirrors.keys()) if (!wanted.has(topicId)) this.#track(this.release(topicId))
   }
 
   /** Stops copying a mirror; resolves when nothing of it is under way. */
@@ -155,6 +155,7 @@ export class Link implements LinkContext {
     let mirror = this.#mirrors.get(topicId)
     if (!mirror) this.#mirrors.set(topicId, (mirror = new MirrorTopic(topicId, this.#parts, this)))
     if (!mirror.isStopped) this.#track(this.#stop(mirror))
+    this.refreshSoon()
   }
 
   #stop(mirror: MirrorTopic): Promise<void> {
@@ -258,7 +259,7 @@ export class Link implements LinkContext {
   /** True when there are mirrors that don't fetch, so that their lag has to be asked for. */
   async #apply(metadata: RemoteMetadata): Promise<boolean> {
     let isPaused = false
-    for (const mirror of [...this.#mirrors.values()]) {
+    for (const mirror of this.#mirrors.values()) {
       const image = mirror.image
       if (!image || this.#abort.signal.aborted) continue
       const topic = metadata.topics.get(image.mirror.sourceTopicName)

@@ -195,6 +195,8 @@ export class MirrorTopic implements PartitionOwner {
       }
     }
     this.#addPartitions()
+    // Written down a moment ago, and its logs are still being opened: look again soon.
+    if (this.#partitions.length < remote.partitions.length) this.#link.refreshSoon()
   }
 
   /** Chooses where empty partitions begin. True when that is settled. */

@@ -5,7 +5,7 @@ import type { Api, RequestInput, ResponseOf } from '../../protocol/schema.ts'
 import { parseVersions } from '../../protocol/versions.ts'
 import { MemoryDisk } from '../../storage/memory-disk.ts'
 import type { Disk } from '../../storage/disk.ts'
-import { openBroker, type Broker } from '../../src/broker.ts'
+import { openBroker, type Broker, type OpenLinks } from '../../src/broker.ts'
 import { brokerConfigOf, configErrorText } from '../../src/config/broker-config.ts'
 import type { Environment, Logger, Socket } from '../../src/environment/environment.ts'
 import { MemoryNetwork } from '../../src/environment/memory-network.ts'
@@ -26,6 +26,11 @@ export interface TestBrokerOptions {
   /** Default: a fresh one in memory. */
   readonly disk?: Disk
   readonly seed?: number
+  /** Default: one of its own. Brokers that share one reach each other. */
+  readonly network?: MemoryNetwork
+  readonly host?: string
+  readonly port?: number
+  readonly openLinks?: OpenLinks
 }
 
 /** A line of the log. */
@@ -47,21 +52,22 @@ export interface TestBroker {
 /** Starts a broker on a memory disk and a memory network. It stops when the test ends. */
 export async function startTestBroker(t: Cleanup, options: TestBrokerOptions = {}): Promise<TestBroker> {
   const log: LogLine[] = []
+  const { host = 'broker.test', port = 0 } = options
   const environment: Environment = {
     clock: nodeClock,
     disk: options.disk ?? new MemoryDisk((run) => nodeClock.defer(run)),
-    network: new MemoryNetwork(nodeClock),
+    network: options.network ?? new MemoryNetwork(nodeClock),
     random: seededRandom(options.seed ?? 1),
     logger: recordingLogger(log),
   }
   const parsed = brokerConfigOf(new Map(Object.entries(options.configs ?? {})))
   assert(parsed.ok, parsed.ok ? '' : parsed.errors.map(configErrorText).join('\n'))
-  const broker = await openBroker(environment, { config: parsed.config, host: 'broker.test', port: 0 })
+  const broker = await openBroker(environment, { config: parsed.config, host, port }, options.openLinks)
   t.after(() => broker.stop())
   for (const [name, partitionCount] of Object.entries(options.topics ?? {}))
     await broker.parts.topics.create({ name, partitionCount })
   const connect = async (): Promise<TestClient> => {
-    const address = { host: 'broker.test', port: broker.port }
+    const address = { host, port: broker.port }
     const client = new TestClient(await environment.network.connect(address, { timeoutMs: 1_000 }))
     t.after(() => client.close())
     return client
