@@ -26,7 +26,7 @@ test('the demo mirrors a topic of a real Kafka, verifies it and leaves the Kafka
   const { status, stdout, stderr } = await runTitorelli('demo', '--source', kafka.bootstrap, '--topic', 'mine')
   assert.equal(status, 0, stdout + stderr)
   assert.match(stdout, /identical/)
-  assert.deepEqual(await endOffsets(kafka.client(), 'mine'), [1000])
+  assert.deepEqual(await endOffsets(kafka.bootstrap, 'mine'), [1000])
 })
 
 test('the demo says what failed when the source is not there, and ends with status 1', async () => {

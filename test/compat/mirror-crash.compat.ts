@@ -75,7 +75,7 @@ test(
       await broker.start()
       await load.stop()
       for (const topic of topics) {
-        await waitUntilMirrored(kafka.client(), broker, topic)
+        await waitUntilMirrored(kafka.bootstrap, broker, topic)
         await verify(broker, topic)
       }
     }

@@ -1,6 +1,6 @@
 /** What the mirror tests ask of a source and of a mirror. */
 import assert from 'node:assert/strict'
-import type { Kafka } from 'kafkajs'
+import { Admin } from '@platformatic/kafka'
 import { eventually } from './processes.ts'
 import type { TitorelliProcess } from './titorelli.ts'
 
@@ -43,19 +43,24 @@ export async function describeTopic(broker: TitorelliProcess, topic: string): Pr
 }
 
 /** The end offsets of a source topic, by partition: its high watermarks, as kafka-get-offsets shows them. */
-export async function endOffsets(source: Kafka, topic: string): Promise<number[]> {
-  const admin = source.admin()
-  await admin.connect()
+export async function endOffsets(bootstrap: string, topic: string): Promise<number[]> {
+  const admin = new Admin({ clientId: 'compat-platformatic', bootstrapBrokers: [bootstrap], retries: 1 })
   try {
-    const offsets = await admin.fetchTopicOffsets(topic)
-    return offsets.toSorted((a, b) => a.partition - b.partition).map(({ high }) => Number(high))
+    const { topics } = await admin.metadata({ topics: [topic], forceUpdate: true })
+    const partitions = Array.from({ length: topics.get(topic)!.partitionsCount }, (_, partitionIndex) => ({
+      partitionIndex,
+      timestamp: -1n,
+    }))
+    const [listed] = await admin.listOffsets({ topics: [{ name: topic, partitions }], isolationLevel: 0 })
+    const byIndex = listed!.partitions.toSorted((a, b) => a.partitionIndex - b.partitionIndex)
+    return byIndex.map(({ offset }) => Number(offset))
   } finally {
-    await admin.disconnect()
+    await admin.close()
   }
 }
 
 /** Waits until every partition of a mirror ends where its source does. The source must be idle. */
-export async function waitUntilMirrored(source: Kafka, broker: TitorelliProcess, topic: string): Promise<void> {
+export async function waitUntilMirrored(source: string, broker: TitorelliProcess, topic: string): Promise<void> {
   const ends = await endOffsets(source, topic)
   await eventually(`${topic} is mirrored up to ${ends.join(', ')}`, async () => {
     const { partitions, mirror_status: status, reason } = await describeMirror(broker, 'west', topic)
