@@ -35,7 +35,7 @@ test(
       )
     })
 
-    await t.test('the command runs from an empty folder', async () => {
+    await t.test('the command runs from an empty folder', { timeout: 300_000 }, async () => {
       const empty = join(folder, 'empty')
       await mkdir(empty)
       await writeFile(join(empty, 'package.json'), '{"private":true,"type":"module"}')
@@ -71,7 +71,7 @@ test(
     })
 
     for (const example of await readdir(join(root, 'examples'))) {
-      await t.test(`examples/${example} passes its tests against the tarball`, async () => {
+      await t.test(`examples/${example} passes its tests against the tarball`, { timeout: 300_000 }, async () => {
         const copy = join(folder, example)
         await cp(join(root, 'examples', example), copy, {
           recursive: true,

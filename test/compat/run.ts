@@ -33,7 +33,7 @@ await rm(folder, { recursive: true, force: true })
 process.exitCode = failed.length > 0 ? 1 : 0
 
 async function runTests(files: readonly string[]): Promise<number | null> {
-  const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files]
+  const args = ['--test', '--test-timeout=120000', '--test-reporter=spec', '--test-concurrency=1', ...files]
   const env = { ...process.env, COMPAT_REPORT: reportFile }
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], env })
   return await new Promise((resolve) => child.on('exit', resolve))

@@ -1,4 +1,4 @@
-/** Writes the generated documents anew: `node test/support/write-docs.ts`. Their tests fail when they are stale. */
+/** Writes the generated documents anew: `npm run docs`. Their tests fail when they are stale. */
 import { writeFileSync } from 'node:fs'
 import { configsMarkdown } from '../../src/config/docs.ts'
 
