@@ -179,6 +179,8 @@ function limitsOf(config: BrokerConfig): Partial<ServerLimits> {
   const idleMaxMs = Number(config.connectionsMaxIdleMs)
   return {
     frameMaxBytes: config.socketRequestMaxBytes,
+    inFlightMaxCount: config.maxInFlightRequestsPerConnection,
+    unsentMaxMs: config.unsentResponseTimeoutMs,
     connectionMaxCount: config.maxConnections,
     connectionMaxCountPerAddress: config.maxConnectionsPerIp,
     idleMaxMs: idleMaxMs < 0 ? Infinity : idleMaxMs,

@@ -187,6 +187,20 @@ export const ownConfigs = {
     acts: true,
     doc: 'Sync the log before every acknowledgement, so that a power cut loses nothing acknowledged. Set by --durable.',
   },
+  'titorelli.max.in.flight.requests.per.connection': {
+    type: 'INT',
+    default: 64,
+    min: 1,
+    acts: true,
+    doc: 'The most requests of one connection that are under way, long polls included. Beyond it nothing more is read from it until one is answered.',
+  },
+  'titorelli.unsent.response.timeout.ms': {
+    type: 'INT',
+    default: 30_000,
+    min: 1,
+    acts: true,
+    doc: 'A client that takes nothing of its answers for so many milliseconds is given up, and its connection closed.',
+  },
   'titorelli.memory.budget.bytes': {
     type: 'LONG',
     default: 268_435_456n,

@@ -7,7 +7,7 @@ import { topicConfigs } from './topic-configs.ts'
 
 const introduction = `# Configs
 
-Generated from the tables in \`src/config/\`; \`node test/support/write-docs.ts\` writes it anew.
+Generated from the tables in \`src/config/\`; \`npm run docs\` writes it anew.
 
 Every config that Apache Kafka 4.4 knows is known here, with its name, type, default and range: it is checked, stored and shown.
 What **acts** has an effect; the rest has none yet. Names, types and defaults are Kafka's; where a default is another, the
@@ -15,7 +15,9 @@ table says so. Configs that Kafka has no name for begin with \`titorelli.\`.
 
 A value is set, from weakest to strongest, in a properties file (\`--config-file\`), by a \`KAFKA_\` variable (as in Kafka's
 container images: \`KAFKA_LOG_RETENTION_MS\` is \`log.retention.ms\`, \`__\` stands for \`_\` and \`___\` for \`-\`), by a
-\`TITORELLI_\` variable, or by \`--config KEY=VALUE\`. Among synonyms the first that is set wins.
+\`TITORELLI_\` variable, or by \`--config KEY=VALUE\`. \`TITORELLI_\` variables are written in the same way and reach every config:
+\`TITORELLI_LOG_RETENTION_MS\` is \`log.retention.ms\`, and ours go without their prefix, \`TITORELLI_MEMORY_BUDGET_BYTES\` is
+\`titorelli.memory.budget.bytes\`; an empty one counts as not set. Among synonyms the first that is set wins.
 `
 
 /** The whole document. */

@@ -140,8 +140,8 @@ function collectConfigs(input: StartInput, errors: ConfigError[]): Map<string, S
     const kafkaName = configOfKafkaVariable(variable)
     if (kafkaName !== undefined && brokerConfigRow(kafkaName))
       set(kafkaName, { value, source: variable, rank: ranks.kafkaVariable })
-    if (variable.startsWith('TITORELLI_') && !flagVariables.has(variable))
-      set(configOfOwnVariable(variable), { value, source: variable, rank: ranks.ownVariable })
+    const ownName = flagVariables.has(variable) || value === '' ? undefined : configOfOwnVariable(variable)
+    if (ownName !== undefined) set(ownName, { value, source: variable, rank: ranks.ownVariable })
   }
   for (const text of flags.config ?? []) {
     const at = text.indexOf('=')

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { configErrorText } from '../../src/config/broker-config.ts'
-import { configOfKafkaVariable } from '../../src/config/environment-variables.ts'
+import { brokerConfigs } from '../../src/config/broker-configs.ts'
+import { configOfKafkaVariable, configOfOwnVariable } from '../../src/config/environment-variables.ts'
 import {
   configFileOf,
   type EnvironmentVariables,
@@ -94,6 +95,42 @@ test('a config of ours is set by its variable', () => {
   const { brokerConfig } = optionsOf({ env })
   assert.equal(brokerConfig.memoryBudgetBytes, 33_554_432n)
   assert.equal(brokerConfig.relaxedReplicationFactor, false)
+})
+
+test('TITORELLI_ variables set every config: Kafka’s by their names, ours without their prefix', () => {
+  const env = {
+    TITORELLI_NUM_PARTITIONS: '4',
+    TITORELLI_LISTENERS: 'PLAINTEXT://own:1007',
+    TITORELLI_MAX_IN_FLIGHT_REQUESTS_PER_CONNECTION: '5',
+    TITORELLI_NODE_ID: '',
+    KAFKA_NUM_PARTITIONS: '3',
+    KAFKA_NODE_ID: '9',
+  }
+  const { brokerConfig, host, port, summary } = optionsOf({
+    env,
+    file: 'num.partitions=2\nlisteners=PLAINTEXT://h:1\n',
+  })
+  const { numPartitions, maxInFlightRequestsPerConnection, nodeId } = brokerConfig
+  assert.deepEqual([numPartitions, maxInFlightRequestsPerConnection, host, port], [4, 5, 'own', 1007])
+  assert.equal(nodeId, 9, 'an empty variable is none')
+  assert.deepEqual(summary, [])
+  assert.equal(optionsOf({ env, flags: { config: ['num.partitions=6'] } }).brokerConfig.numPartitions, 6)
+  assert.deepEqual(errorsOf({ env: { TITORELLI_NUM_PARTITIONS: 'many' } }), [
+    'num.partitions=many (from TITORELLI_NUM_PARTITIONS): expected a value of type int in [1,...]',
+  ])
+})
+
+test('every broker config has a TITORELLI_ variable of its own that reaches it, but for those with a flag', () => {
+  const taken = new Map<string, string>()
+  for (const name of Object.keys(brokerConfigs)) {
+    const spelled = name
+      .replace(/^titorelli\./, '')
+      .replaceAll(/[._-]/g, (mark) => ({ '.': '_', _: '__', '-': '___' })[mark]!)
+    const variable = `TITORELLI_${spelled.toUpperCase()}`
+    assert.equal(taken.get(variable), undefined, variable)
+    taken.set(variable, name)
+    assert.equal(configOfOwnVariable(variable), name)
+  }
 })
 
 test('variables of Kafka’s images name configs', () => {
