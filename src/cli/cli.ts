@@ -29,6 +29,8 @@ export interface Cli {
   readonly version: string
   /** The exit status when no command throws. */
   status: number
+  /** What is still open may keep the process alive no longer. */
+  mustExit?: boolean
 }
 
 /** Prints one line, or several, to standard output. */

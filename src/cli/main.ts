@@ -28,14 +28,9 @@ export async function runProcess(process: NodeJS.Process): Promise<void> {
   const packageRoot = findPackageRoot()
   const { version } = JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')) as { version: string }
   const { stdout, stderr, env } = process
-  process.exitCode = await run(process.argv.slice(2), {
-    stdout,
-    stderr,
-    env,
-    packageRoot,
-    version,
-    status: exitStatus.ok,
-  })
+  const cli: Cli = { stdout, stderr, env, packageRoot, version, status: exitStatus.ok }
+  process.exitCode = await run(process.argv.slice(2), cli)
+  if (cli.mustExit) process.exit()
 }
 
 /** From src/cli/ in the repository, from dist/src/cli/ in the package. */

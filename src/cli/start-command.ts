@@ -66,6 +66,7 @@ async function start(cli: Cli, flags: StartFlags): Promise<number> {
     await stop.promise
   } finally {
     stop.ignore()
+    cli.mustExit = true
     await stopWithin(broker, stopMaxMs)
   }
   return exitStatus.ok

@@ -8,6 +8,11 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { Metadata } from '../../protocol/apis/metadata.ts'
+import { silentLogger } from '../../src/environment/logger.ts'
+import { nodeNetwork } from '../../src/environment/node-network.ts'
+import { TestClient } from '../support/broker.ts'
+import { metadataRequest } from '../support/requests.ts'
 
 const bin = fileURLToPath(new URL('../../bin/titorelli.js', import.meta.url))
 
@@ -101,6 +106,41 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     assert(performance.now() - startedMs < 5_000)
   })
 }
+
+for (const [what, hang, status, message] of [
+  ['a stop that hangs', 'http.Server.prototype.close = () => undefined', 1, /not stopped within/],
+  ['something that is still open', 'setInterval(() => undefined, 1_000)', 0, /^$/],
+] as const) {
+  test(`${what} does not keep SIGTERM from ending the process within five seconds`, limit, async (t) => {
+    const preload = encodeURIComponent(`import http from 'node:http'; ${hang}`)
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${preload}` }
+    const { started } = await startReady(t, ['--http-port', '0', '--memory'], env)
+    const startedMs = performance.now()
+    started.child.kill('SIGTERM')
+    assert.deepEqual(await started.ended, { status, signal: null })
+    assert(performance.now() - startedMs < 5_000)
+    assert.match(started.stderr, message)
+  })
+}
+
+test('port 0 is advertised as the port that was picked, and an advertised address as it was given', async (t) => {
+  for (const [args, expected] of [
+    [['--memory'], (port: number) => `127.0.0.1:${port}`],
+    [['--host', '0.0.0.0', '--advertised', 'broker.example:0'], (port: number) => `broker.example:${port}`],
+    [['--host', '::', '--advertised', 'broker.example:19092'], () => 'broker.example:19092'],
+  ] as const) {
+    const { line } = await startReady(t, ['--no-http', '--memory', ...args])
+    const { port } = JSON.parse(line) as { port: number }
+    const socket = await nodeNetwork(silentLogger).connect({ host: '127.0.0.1', port }, { timeoutMs: 5_000 })
+    const client = new TestClient(socket)
+    const { brokers } = await client.send(Metadata, 9, metadataRequest([]))
+    client.close()
+    assert.deepEqual(
+      brokers.map((broker) => `${broker.host}:${broker.port}`),
+      [expected(port)],
+    )
+  }
+})
 
 test('the cluster id of a data folder survives a restart, after SIGTERM and after SIGKILL', async (t) => {
   const dataDir = join(await temporaryFolder(t), 'data')
