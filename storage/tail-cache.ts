@@ -28,15 +28,15 @@ export class TailBudget {
 
   add(chunk: TailChunk, owner: TailCache): void {
     this.#chunks.set(chunk, owner)
-    this.#usedBytes += chunk.bytes.length
-    this.#onChange(chunk.bytes.length)
+    this.#usedBytes += chunk.heldBytes
+    this.#onChange(chunk.heldBytes)
     this.evictTo(this.limitBytes)
   }
 
   remove(chunk: TailChunk): void {
     if (!this.#chunks.delete(chunk)) return
-    this.#usedBytes -= chunk.bytes.length
-    this.#onChange(-chunk.bytes.length)
+    this.#usedBytes -= chunk.heldBytes
+    this.#onChange(-chunk.heldBytes)
   }
 
   /** Lets go of the oldest chunks until the tails hold at most this many bytes, or only one chunk. */
@@ -65,6 +65,11 @@ export class TailChunk {
     this.segmentBaseOffset = segmentBaseOffset
     this.firstOffset = firstOffset
     this.lastOffset = firstOffset - 1n
+  }
+
+  /** The memory that goes when this does: all of what the bytes are a view of. */
+  get heldBytes(): number {
+    return this.bytes.buffer.byteLength
   }
 }
 
@@ -195,7 +200,7 @@ export class TailCache {
   #open(bytes: Uint8Array, place: BatchPlace): TailChunk {
     const chunk = new TailChunk(bytes, place.segmentBaseOffset, place.baseOffset)
     this.#chunks.push(chunk)
-    this.#heldBytes += bytes.length
+    this.#heldBytes += chunk.heldBytes
     this.#budget.add(chunk, this)
     while (this.#heldBytes > this.#limitBytes && this.#chunks.length > 1) this.evictThrough(this.#chunks[0]!)
     return chunk
@@ -210,7 +215,7 @@ export class TailCache {
   }
 
   #forget(chunk: TailChunk): void {
-    this.#heldBytes -= chunk.bytes.length
+    this.#heldBytes -= chunk.heldBytes
     this.#budget.remove(chunk)
   }
 }

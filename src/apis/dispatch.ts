@@ -99,6 +99,7 @@ class Dispatcher {
       clientId,
       signal: call.signal,
       admitNext: () => call.admitNext(),
+      countAsAppend: () => call.countAsAppend(),
       authorize: () => undefined, // everything is allowed: there is no authorizer
     }
   }

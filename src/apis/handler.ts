@@ -61,6 +61,8 @@ export interface Context {
    * append was handed to the store, or when it waits (a long poll). Without a call the next one starts when `handle` is done.
    */
   admitNext(): void
+  /** The request was handed to the store: the memory of its frame counts as a queued append until it is answered. */
+  countAsAppend(): void
   /** Throws KafkaError for what the principal may not do. Everything is allowed until there is an authorizer. */
   authorize(operation: string, resourceType: string, resourceName: string): void
 }

@@ -34,6 +34,7 @@ export const produce = defineHandler({
     const durable = broker.config.durable && request.acks !== 0
     // Nothing was awaited so far: appends of one connection reach the store in the order of its requests.
     const appending = broker.logs.append(entries, { nowMs: BigInt(broker.environment.clock.nowMs()), durable })
+    if (entries.length > 0) context.countAsAppend()
     context.admitNext()
     const results = await appending
     const response = responseOf(request, (topicPlace, partitionPlace) => {

@@ -10,6 +10,8 @@ export interface FrameCall {
   readonly signal: AbortSignal
   /** Lets the next frame of this connection start: the effects of this one are ordered, or it waits for something to happen. */
   admitNext(): void
+  /** The memory of this frame belongs to an append from now on: it waits for the disk, and no longer for its handler. */
+  countAsAppend(): void
   /** No further frame starts before this one and all before it are answered; `admitNext` does nothing. */
   setBarrier(): void
 }
@@ -55,6 +57,8 @@ class Call implements FrameCall {
   readonly signal: AbortSignal
   /** The memory the frame holds until it is answered. */
   readonly frameBytes: number
+  /** What the memory is counted as. */
+  memoryKind: 'request' | 'append' = 'request'
   isBarrier = false
   isDone = false
   /** A frame before it failed: there is no place for its answer any more. */
@@ -62,16 +66,25 @@ class Call implements FrameCall {
   answer: readonly Uint8Array[] | undefined
   answerBytes = 0
   readonly #onAdmit: (call: Call) => void
+  readonly #onAppend: (call: Call) => void
 
-  constructor(connection: Connection, signal: AbortSignal, frameBytes: number, onAdmit: (call: Call) => void) {
-    this.connection = connection
-    this.signal = signal
-    this.frameBytes = frameBytes
-    this.#onAdmit = onAdmit
+  constructor(
+    parts: { readonly connection: Connection; readonly signal: AbortSignal; readonly frameBytes: number },
+    on: { readonly admit: (call: Call) => void; readonly append: (call: Call) => void },
+  ) {
+    this.connection = parts.connection
+    this.signal = parts.signal
+    this.frameBytes = parts.frameBytes
+    this.#onAdmit = on.admit
+    this.#onAppend = on.append
   }
 
   admitNext(): void {
     this.#onAdmit(this)
+  }
+
+  countAsAppend(): void {
+    this.#onAppend(this)
   }
 
   setBarrier(): void {
@@ -204,7 +217,8 @@ export class Connection implements MemoryReader {
   }
 
   #startFrame(frame: Uint8Array): void {
-    const call = new Call(this, this.#abort.signal, frame.byteLength + sizePrefixBytes, this.#admitAfter)
+    const frameBytes = frame.byteLength + sizePrefixBytes
+    const call = new Call({ connection: this, signal: this.#abort.signal, frameBytes }, this.#callEvents)
     this.#startedBytes += call.frameBytes
     this.#calls.push(call)
     this.#blocking = call
@@ -214,10 +228,17 @@ export class Connection implements MemoryReader {
     )
   }
 
-  readonly #admitAfter = (call: Call): void => {
-    if (this.#blocking !== call || call.isBarrier) return
-    this.#blocking = undefined
-    this.#startFrames()
+  readonly #callEvents = {
+    admit: (call: Call): void => {
+      if (this.#blocking !== call || call.isBarrier) return
+      this.#blocking = undefined
+      this.#startFrames()
+    },
+    append: (call: Call): void => {
+      if (call.isDone || call.memoryKind === 'append') return
+      this.#parts.memory.move(call.frameBytes, call.memoryKind, 'append')
+      call.memoryKind = 'append'
+    },
   }
 
   /** What lies here while it may not start is bounded: the rest stays in the kernel and slows the sender. */
@@ -361,7 +382,7 @@ export class Connection implements MemoryReader {
   #releaseFrame(call: Call): void {
     this.#heldBytes -= call.frameBytes
     this.#startedBytes -= call.frameBytes
-    this.#parts.memory.release('request', call.frameBytes)
+    this.#parts.memory.release(call.memoryKind, call.frameBytes)
   }
 
   #pause(reason: number): void {

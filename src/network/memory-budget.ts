@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
  */
 export const memoryKinds = ['request', 'append', 'tail', 'response', 'link'] as const
 export type MemoryKind = (typeof memoryKinds)[number]
+type ClientMemoryKind = Exclude<MemoryKind, 'link'>
 
 /**
  * From harmless to serious; each level includes what the ones before it ask for.
@@ -94,6 +95,14 @@ export class MemoryBudget {
     this.#used[kind] -= bytes
     assert(this.#used[kind] >= 0, `released more ${kind} memory than was reserved`)
     this.#noteChange()
+    this.#keepOneReading()
+  }
+
+  /** The same bytes are held for something else from now on; both kinds belong to clients. */
+  move(bytes: number, from: ClientMemoryKind, to: ClientMemoryKind): void {
+    this.#used[from] -= bytes
+    assert(this.#used[from] >= 0, `moved more ${from} memory than was reserved`)
+    this.#used[to] += bytes
   }
 
   /** Reserves what a holder has grown by, or releases what it has shrunk by. */
@@ -150,6 +159,7 @@ export class MemoryBudget {
   removeReader(reader: MemoryReader): void {
     this.#readers.delete(reader)
     this.#stoppedReaders.delete(reader)
+    this.#keepOneReading()
   }
 
   #clientOwnBytes(): number {
@@ -176,11 +186,12 @@ export class MemoryBudget {
   }
 
   /**
-   * Stops the reader that holds most. One is stopped per reservation above the mark, which is as fast as the use can grow,
-   * and the last one goes on: somebody has to be able to finish its frame.
+   * Stops the reader that holds most. One is stopped per reservation above the mark, which is as fast as the use can grow.
+   * The last one goes on unless memory comes free without it: somebody has to be able to finish its frame.
    */
   #stopLargestReader(): void {
-    if (this.#readers.size - this.#stoppedReaders.size <= 1) return
+    const readingCount = this.#readers.size - this.#stoppedReaders.size
+    if (readingCount === 0 || (readingCount === 1 && !this.#comesFree())) return
     let largest: MemoryReader | undefined
     for (const reader of this.#readers) {
       if (this.#stoppedReaders.has(reader)) continue
@@ -189,6 +200,19 @@ export class MemoryBudget {
     if (!largest) return
     this.#stoppedReaders.add(largest)
     largest.stopReading()
+  }
+
+  /** When all readers are stopped and no memory comes free by itself, the one that holds least goes on. */
+  #keepOneReading(): void {
+    if (this.#readers.size === 0 || this.#stoppedReaders.size < this.#readers.size || this.#comesFree()) return
+    const [smallest] = [...this.#stoppedReaders].sort((a, b) => a.heldBytes - b.heldBytes)
+    this.#stoppedReaders.delete(smallest!)
+    smallest!.goOnReading()
+  }
+
+  /** An append ends when the disk is done with it; nothing that a client does holds it up. */
+  #comesFree(): boolean {
+    return this.#used.append > 0
   }
 
   #goOn(): void {

@@ -262,6 +262,28 @@ test('answers that wait behind a long poll count as memory', async (t) => {
   assert.equal(served.memory.usedBytesOf('response'), 0)
 })
 
+test('a frame that was handed to a log counts as an append, once, until it is answered, also after its client is gone', async (t) => {
+  const served = await startServer(t)
+  const client = await served.connect()
+  await client.send('produce')
+  const frameBytes = framed('produce').byteLength
+  const usedBytes = () => [served.memory.usedBytesOf('request'), served.memory.usedBytesOf('append')]
+  assert.deepEqual(usedBytes(), [frameBytes, 0])
+  const { call, answer } = served.started[0]!
+  call.countAsAppend()
+  call.countAsAppend()
+  assert.deepEqual(usedBytes(), [0, frameBytes])
+  assert.equal(served.connection().heldBytes, frameBytes)
+  client.socket.destroy()
+  await turns()
+  assert.deepEqual(usedBytes(), [0, frameBytes])
+  answer('appended')
+  await turns()
+  assert.equal(served.memory.usedBytes, 0)
+  call.countAsAppend()
+  assert.equal(served.memory.usedBytes, 0)
+})
+
 test('when memory is short the connection that holds most is stopped, and goes on when it is there again', async (t) => {
   const memory = new MemoryBudget({ limitBytes: 1_000_000, linkShareBytes: 0 })
   const served = await startServer(t, { memory })

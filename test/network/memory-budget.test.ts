@@ -92,7 +92,7 @@ test('fetches shrink with what is free, and never to nothing', () => {
   assert.equal(memory.fetchAllowance(), 1)
 })
 
-test('the reader that holds most stops first, the next one when that is not enough, the last one never', () => {
+test('the reader that holds most stops first, the next one when that is not enough, the last one goes on', () => {
   const memory = thousandBytes()
   const readers = [new Reader(10), new Reader(500), new Reader(300)]
   for (const reader of readers) memory.addReader(reader)
@@ -107,6 +107,25 @@ test('the reader that holds most stops first, the next one when that is not enou
   assert.deepEqual(reading(), [true, false, false], 'still above the mark where fetches shrink')
   memory.release('request', 100)
   assert.deepEqual(reading(), [true, true, true])
+})
+
+test('while appends are under way the last reader stops too, and one goes on when there are no more of them', () => {
+  const memory = thousandBytes()
+  const readers = [new Reader(10), new Reader(500)]
+  for (const reader of readers) memory.addReader(reader)
+  const reading = (): boolean[] => readers.map((reader) => reader.isReading)
+  memory.reserve('request', 915)
+  memory.reserve('append', 10)
+  assert.deepEqual(reading(), [false, false])
+  memory.release('append', 10)
+  assert.deepEqual(reading(), [true, false], 'what is held now comes free only when a frame is finished')
+  memory.move(100, 'request', 'append')
+  memory.reserve('request', 1)
+  assert.deepEqual(reading(), [false, false])
+  memory.removeReader(readers[0]!)
+  memory.release('append', 100)
+  assert.deepEqual(reading(), [false, true])
+  assert.equal(memory.usedBytes, 816)
 })
 
 test('a reader that is gone is neither stopped nor told to go on', () => {

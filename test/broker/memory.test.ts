@@ -1,0 +1,95 @@
+/** What a whole broker holds for its clients is counted, and bounded. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Produce } from '../../protocol/apis/produce.ts'
+import type { Disk, DiskFile } from '../../storage/disk.ts'
+import { MemoryDisk } from '../../storage/memory-disk.ts'
+import { nodeClock } from '../../src/environment/node-clock.ts'
+import { startTestBroker, type TestBroker } from '../support/broker.ts'
+import { produceRequest } from '../support/requests.ts'
+
+/** A disk whose writes to logs of topics wait until they are let go. */
+class SlowDisk extends MemoryDisk {
+  #gate: PromiseWithResolvers<void> | undefined
+
+  constructor() {
+    super((run) => nodeClock.defer(run))
+  }
+
+  hold(): void {
+    this.#gate = Promise.withResolvers()
+  }
+
+  letGo(): void {
+    this.#gate?.resolve()
+    this.#gate = undefined
+  }
+
+  override async open(path: string, options?: Parameters<Disk['open']>[1]): Promise<DiskFile> {
+    const file = await super.open(path, options)
+    if (!/^orders-\d+\/.*\.log$/.test(path)) return file
+    const write = file.write.bind(file)
+    file.write = async (position, chunks) => {
+      await this.#gate?.promise
+      return write(position, chunks)
+    }
+    return file
+  }
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve))
+}
+
+function usedBytes({ broker }: TestBroker) {
+  const { memory } = broker.parts
+  return { request: memory.usedBytesOf('request'), append: memory.usedBytesOf('append') }
+}
+
+test('a produce counts as a queued append from when it was handed to its log until it is written', async (t) => {
+  const disk = new SlowDisk()
+  const broker = await startTestBroker(t, { disk, topics: { orders: 1 } })
+  const client = await broker.connect()
+  disk.hold()
+  const produced = client.send(Produce, 9, produceRequest({ values: ['x'.repeat(10_000)] }))
+  await until(() => usedBytes(broker).append > 10_000)
+  assert.equal(usedBytes(broker).request, 0)
+  const vanished = await broker.connect()
+  vanished.post(Produce, 9, produceRequest({ values: ['y'.repeat(10_000)] }))
+  await until(() => usedBytes(broker).append > 20_000)
+  vanished.close()
+  await vanished.closed
+  disk.letGo()
+  await produced
+  await until(() => usedBytes(broker).append === 0)
+  assert.deepEqual(usedBytes(broker), { request: 0, append: 0 })
+})
+
+test('with a disk that stands still, appends fill the memory budget and no more; all are written when it goes on', async (t) => {
+  const disk = new SlowDisk()
+  const configs = { 'titorelli.memory.budget.bytes': String(16 * 1024 * 1024) }
+  const broker = await startTestBroker(t, { disk, configs, topics: { orders: 2 } })
+  const { memory } = broker.broker.parts
+  const clients = await Promise.all(Array.from({ length: 8 }, () => broker.connect()))
+  disk.hold()
+  const value = 'x'.repeat(1_000_000)
+  const produced = clients.flatMap((client) =>
+    Array.from({ length: 6 }, (_, round) =>
+      client.send(Produce, 9, produceRequest({ values: [value], partition: round % 2 })),
+    ),
+  )
+  await until(() => memory.pressure === 'stop')
+  for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve))
+  assert(usedBytes(broker).append > 4_000_000, `${usedBytes(broker).append}`)
+  assert(
+    memory.usedBytes < memory.limitBytes + 2_000_000,
+    `${memory.usedBytes} bytes of a budget of ${memory.limitBytes}`,
+  )
+  disk.letGo()
+  for (const { responses } of await Promise.all(produced))
+    assert.equal(responses[0]!.partitionResponses[0]!.errorCode, 0)
+  const ends = broker.broker.parts.topics
+    .find('orders')!
+    .partitions.map(({ log }) => broker.broker.parts.logs.view(log).logEndOffset)
+  assert.deepEqual(ends, [24n, 24n])
+})
