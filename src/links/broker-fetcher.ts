@@ -94,7 +94,8 @@ export class BrokerFetcher {
         memory.release('link', options.maxBytes)
         if (signal.aborted) return
         if (result.ok) {
-          this.#deliver(asked, result.partitions, result.version)
+          // A session tells only what is new to it: what was dropped here would stay unknown until the source has more.
+          if (this.#deliver(asked, result.partitions, result.version) === 'dropped') session.restart()
           continue
         }
         for (const partition of this.#partitions.keys()) partition.forgetValidation()
@@ -118,13 +119,20 @@ export class BrokerFetcher {
     return asked
   }
 
-  #deliver(asked: ReadonlyMap<string, Asked>, fetched: readonly FetchedPartition[], version: number): void {
+  /** Tells whether all of it was taken. */
+  #deliver(
+    asked: ReadonlyMap<string, Asked>,
+    fetched: readonly FetchedPartition[],
+    version: number,
+  ): 'taken' | 'dropped' {
     const { memory } = this.#parts
+    let outcome: 'taken' | 'dropped' = 'taken'
     for (const answer of fetched) {
       const query = asked.get(keyOf(answer))
       if (!query || !this.#partitions.has(query.partition)) continue
       const written = query.partition.receive(answer, query.position, version)
-      if (!written) continue
+      if (written === 'dropped') outcome = 'dropped'
+      if (!written || written === 'dropped') continue
       const sizeBytes = answer.records.length
       memory.reserve('link', sizeBytes)
       // `receive` never rejects; a defect in it must not be taken for a failed source.
@@ -134,6 +142,7 @@ export class BrokerFetcher {
           this.#parts.logger.error({ err: error, partition: query.partition.log.label }, 'a mirrored append broke off')
         })
     }
+    return outcome
   }
 
   /** Until something may be ready. */

@@ -150,17 +150,17 @@ export class MirrorPartition {
 
   /**
    * Takes one answer to `position`. The promise, where there is one, resolves when the bytes of the answer are not needed any
-   * more; it never rejects.
+   * more; it never rejects. `dropped`: nothing of the answer was used, so that the source has to tell it again.
    */
-  receive(fetched: FetchedPartition, position: FetchPosition, version: number): Promise<void> | undefined {
-    if (this.#activity !== 'fetching' || position.fetchOffset !== this.#nextOffset) return undefined
+  receive(fetched: FetchedPartition, position: FetchPosition, version: number): Promise<void> | 'dropped' | undefined {
+    if (this.#activity !== 'fetching' || position.fetchOffset !== this.#nextOffset) return 'dropped'
     this.lastFetchMs = this.#parts.clock.nowMs()
     if (fetched.errorCode !== 0) return this.#refused(fetched.errorCode)
     if (fetched.diverging) return this.#diverged(fetched.diverging)
     if (version < epochCheckFromVersion && !this.isValidated && this.#lastEpoch >= 0) {
       this.#activity = 'checking'
       this.#parts.owner.validate(this)
-      return undefined
+      return 'dropped'
     }
     this.#recovered()
     this.sourceHighWatermark = fetched.highWatermark

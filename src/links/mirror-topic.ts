@@ -24,6 +24,9 @@ export function fenceOf(topicId: Uuid, fenceEpoch: bigint): Fence {
   return { lease: `mirror-${topicId}`, fenceEpoch }
 }
 
+/** A leader epoch below that of mirrored records is believed when it lasts this long. */
+const epochBackBelievedMs = 3_000
+
 /** The source does not show the topic, or does not let us read it. */
 interface SourceProblem {
   readonly error: MirrorTopicError
@@ -44,6 +47,8 @@ export class MirrorTopic implements PartitionOwner {
   #isAdding = false
   #isStopped = false
   #lastConfigSyncMs = -Infinity
+  /** On the monotonic clock. */
+  #epochBackSinceMs: number | undefined
 
   constructor(topicId: Uuid, parts: LinkParts, link: LinkContext) {
     this.topicId = topicId
@@ -170,17 +175,33 @@ export class MirrorTopic implements PartitionOwner {
         error: 'SOURCE_PARTITIONS_DECREASED',
         reason: `source topic ${remote.name} has ${remote.partitions.length} partitions, the mirror ${partitions.length}`,
       }
-    if (isPinned) return undefined
-    // Without topic ids, a leader epoch that goes back tells a topic that was created anew.
-    for (const { partitionIndex, leaderEpoch } of remote.partitions) {
-      const lastEpoch = this.#partitions[partitionIndex]?.lastEpoch ?? -1
-      if (leaderEpoch >= 0 && leaderEpoch < lastEpoch)
-        return {
-          error: 'NON_MONOTONIC_SOURCE_EPOCH',
-          reason: `partition ${partitionIndex}: the source has leader epoch ${leaderEpoch}, mirrored records have ${lastEpoch}`,
-        }
+    return isPinned ? undefined : this.#epochWentBack(remote)
+  }
+
+  /**
+   * Without topic ids, a leader epoch that goes back tells a topic that was created anew. A broker that hears late of an
+   * election tells the same, so that it is believed only when it lasts; meanwhile nothing is taken before histories were
+   * compared.
+   */
+  #epochWentBack(remote: RemoteTopic): { error: MirrorTopicError; reason: string } | undefined {
+    const { partitionIndex, leaderEpoch } =
+      remote.partitions.find((one) => one.leaderEpoch >= 0 && one.leaderEpoch < this.#lastEpochOf(one)) ?? {}
+    if (partitionIndex === undefined) {
+      this.#epochBackSinceMs = undefined
+      return undefined
     }
-    return undefined
+    const nowMs = this.#parts.environment.clock.monotonicMs()
+    this.#epochBackSinceMs ??= nowMs
+    const partition = this.#partitions[partitionIndex]!
+    partition.forgetValidation()
+    this.#link.refreshSoon()
+    if (nowMs - this.#epochBackSinceMs < epochBackBelievedMs) return undefined
+    const reason = `partition ${partitionIndex}: the source has leader epoch ${leaderEpoch}, mirrored records have ${partition.lastEpoch}`
+    return { error: 'NON_MONOTONIC_SOURCE_EPOCH', reason }
+  }
+
+  #lastEpochOf({ partitionIndex }: { readonly partitionIndex: number }): number {
+    return this.#partitions[partitionIndex]?.lastEpoch ?? -1
   }
 
   /** Follows partitions that were added at the source. */

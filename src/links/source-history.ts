@@ -82,6 +82,10 @@ export async function validateHistory({ mirror, partition, source, remote }: His
   if (answer.ok && answer.errorCode !== errorCodes.NONE)
     return partition.retryLater(`the source answers ${errorNameOf(answer.errorCode)} for its epochs`)
   const isKnown = answer.ok && answer.leaderEpoch >= 0
+  const sourceEpoch = source.partitions[partitionIndex]?.leaderEpoch ?? -1
+  // A topic that was created anew, or a broker that has not heard of the last election: its metadata will tell.
+  if (answer.ok && !isKnown && sourceEpoch >= 0 && sourceEpoch < lastEpoch)
+    return partition.retryLater(`the source has leader epoch ${sourceEpoch}, mirrored records have ${lastEpoch}`)
   if (isKnown && (answer.leaderEpoch < lastEpoch || answer.endOffset < nextOffset))
     return mirror.fail(
       'UNEXPECTED_TRUNCATION',

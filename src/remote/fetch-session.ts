@@ -72,6 +72,11 @@ export class FetchSession implements RemoteFetchSession {
     return remoteFailure('PROTOCOL', second.message)
   }
 
+  restart(): void {
+    this.#sessionEpoch = firstEpoch
+    this.#known = new Map()
+  }
+
   close(): void {
     this.#isClosed = true
     this.#connection?.close()
@@ -121,7 +126,7 @@ export class FetchSession implements RemoteFetchSession {
     if (value.errorCode !== errorCodes.NONE) return this.#refused(connection, value.errorCode)
     const partitions = fetchedOf(value, positions, version)
     this.#advance(value.sessionId, positions)
-    if (partitions.some(({ errorCode }) => errorCode !== errorCodes.NONE)) this.#forget()
+    if (partitions.some(({ errorCode }) => errorCode !== errorCodes.NONE)) this.restart()
     return { ok: true, partitions, version }
   }
 
@@ -151,7 +156,8 @@ export class FetchSession implements RemoteFetchSession {
   }
 
   #request(positions: readonly FetchPosition[], options: FetchOptions, version: number): RequestInput<typeof Fetch> {
-    const isIncremental = this.#sessionId !== noSession
+    // The first epoch ends the session that is named with it, and begins another.
+    const isIncremental = this.#sessionEpoch !== firstEpoch
     const changed = isIncremental
       ? positions.filter((position) => !isSame(this.#known.get(keyOf(position)), position))
       : positions

@@ -104,6 +104,8 @@ export interface RemoteFetchSession {
     positions: readonly FetchPosition[],
     options: FetchOptions,
   ): Promise<RemoteResult<{ readonly partitions: readonly FetchedPartition[]; readonly version: number }>>
+  /** An answer was not used: the next call is a full one, so that what it told is told again. */
+  restart(): void
   close(): void
 }
 

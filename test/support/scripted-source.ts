@@ -19,7 +19,7 @@ import { FetchSessions, type FetchPartition } from '../../src/apis/fetch-session
 import type { MemoryNetwork } from '../../src/environment/memory-network.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
 import { seededRandom } from '../../src/environment/seeded-random.ts'
-import type { Socket } from '../../src/environment/environment.ts'
+import type { Listener, Socket } from '../../src/environment/environment.ts'
 import { FrameAssembler } from '../../src/network/frame-assembler.ts'
 import { KafkaError } from '../../src/errors.ts'
 import type { Cleanup } from './broker.ts'
@@ -113,26 +113,37 @@ export class ScriptedSource {
   readonly lies: Lies = {}
   clusterId: string
   release: keyof typeof releases
-  readonly #sessions = new FetchSessions(100, { clock: nodeClock, random: seededRandom(5) })
+  readonly #network: MemoryNetwork
+  #listeners: readonly Listener[] = []
+  #sessions = newSessions()
   readonly #waiting = new Set<() => void>()
   readonly #sockets = new Set<Socket>()
   #connectionCount = 0
 
   static async start(t: Cleanup, options: ScriptedSourceOptions): Promise<ScriptedSource> {
     const source = new ScriptedSource(options)
-    const listeners = await Promise.all(
-      source.ports.map((port) =>
-        options.network.listen({ host: source.host, port }, (socket) => source.#accept(socket, port)),
-      ),
-    )
-    t.after(async () => {
-      for (const listener of listeners) await listener.close()
-      for (const socket of source.#sockets) socket.destroy()
-    })
+    await source.revive()
+    t.after(() => source.kill())
     return source
   }
 
+  /** Accepts connections, again after `kill`. */
+  async revive(): Promise<void> {
+    this.#sessions = newSessions()
+    const listen = (port: number): Promise<Listener> =>
+      this.#network.listen({ host: this.host, port }, (socket) => this.#accept(socket, port))
+    this.#listeners = await Promise.all(this.ports.map(listen))
+  }
+
+  /** Ends all connections and takes no more. */
+  async kill(): Promise<void> {
+    for (const listener of this.#listeners) await listener.close()
+    this.#listeners = []
+    this.disconnect()
+  }
+
   private constructor({ host = 'scripted.test', ports = [9_192], ...options }: ScriptedSourceOptions) {
+    this.#network = options.network
     this.host = host
     this.ports = ports
     this.clusterId = options.clusterId ?? 'scripted-cluster'
@@ -409,6 +420,10 @@ export class ScriptedSource {
   }
 }
 
+function newSessions(): FetchSessions {
+  return new FetchSessions(100, { clock: nodeClock, random: seededRandom(5) })
+}
+
 function endOf({ batches, highWatermark, logStartOffset }: ScriptedPartition): bigint {
   const last = splitBatches(Buffer.concat(batches)).at(-1)
   return highWatermark ?? (last ? lastOffsetOf(last.header) + 1n : logStartOffset)
@@ -417,7 +432,8 @@ function endOf({ batches, highWatermark, logStartOffset }: ScriptedPartition): b
 /** As Kafka's leader epoch cache tells it, from the epochs in the batches. */
 function epochEndOf(partition: ScriptedPartition, asked: number): { leaderEpoch: number; endOffset: bigint } {
   const batches = splitBatches(Buffer.concat(partition.batches))
-  if (asked >= partition.leaderEpoch) return { leaderEpoch: partition.leaderEpoch, endOffset: endOf(partition) }
+  if (asked > partition.leaderEpoch) return { leaderEpoch: -1, endOffset: -1n }
+  if (asked === partition.leaderEpoch) return { leaderEpoch: partition.leaderEpoch, endOffset: endOf(partition) }
   const above = batches.find(({ header }) => header.partitionLeaderEpoch > asked)
   const below = batches.filter(({ header }) => header.partitionLeaderEpoch <= asked).at(-1)
   if (!below) return { leaderEpoch: -1, endOffset: -1n }

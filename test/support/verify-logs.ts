@@ -213,6 +213,7 @@ export class VerifyWorld {
           this.onFetch(++this.fetches)
           return guard(() => ({ partitions: [this.#fetch(position)], version: 12 }))
         },
+        restart() {},
         close() {},
       }),
     }
