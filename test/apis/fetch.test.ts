@@ -209,10 +209,16 @@ test('a thousand idle long polls cost less than a hundredth of a core', async (t
     Array.from({ length: 50 }, () => one.send(Fetch, 11, fetchRequest({ maxWaitMs: 600_000 }))),
   )
   await broker.send(Fetch, 11, fetchRequest({ maxWaitMs: 50 })) // all wait by now
-  const before = process.cpuUsage()
-  await broker.send(Fetch, 11, fetchRequest({ maxWaitMs: 1_000, partitions: [{ partition: 1 }] }))
-  const { user, system } = process.cpuUsage(before)
-  assert(user + system < 100_000, `${user + system} us in one second`) // tenfold, for the other work of a test process
+  const roundMs = 2_000
+  const shares: number[] = []
+  // A round may meet the collector at work; what polls costs in each.
+  for (let round = 0; round < 3 && !shares.some((share) => share < 0.01); round++) {
+    const before = process.cpuUsage()
+    await broker.send(Fetch, 11, fetchRequest({ maxWaitMs: roundMs, partitions: [{ partition: 1 }] }))
+    const { user, system } = process.cpuUsage(before)
+    shares.push((user + system) / 1_000 / roundMs)
+  }
+  assert(Math.min(...shares) < 0.01, `shares of a core: ${shares.join(', ')}`)
   await produce(broker, ['a'])
   assert.equal((await Promise.all(polls)).length, 1_000)
 })
