@@ -37,10 +37,19 @@ for (const version of versionsOf(Metadata)) {
       response.brokers.map(({ nodeId, host, port }) => [nodeId, host, port]),
       [[1, 'broker.test', broker.broker.port]],
     )
-    // T8: a controller that is a broker, and a cluster id.
-    if (version >= 1) assert.equal(response.controllerId, 1)
-    if (version >= 2) assert.equal(response.clusterId, broker.broker.clusterId)
     if (version >= 10) assert.equal(topic!.topicId, broker.broker.parts.topics.find('orders')!.image.topicId)
+  })
+
+  test(`T8: Metadata v${version} names a controller that is one of its brokers, and a cluster id`, async (t) => {
+    const broker = await startTestBroker(t, { configs: { 'node.id': '7' } })
+    const { brokers, controllerId, clusterId } = await broker.send(Metadata, version, metadataRequest(null))
+    assert.deepEqual(
+      brokers.map(({ nodeId }) => nodeId),
+      [7],
+    )
+    if (version >= 1) assert.equal(controllerId, 7)
+    if (version >= 2) assert.equal(clusterId, broker.broker.clusterId)
+    assert.match(broker.broker.clusterId, /^[\w-]{22}$/)
   })
 
   test(`Metadata v${version} creates a missing topic where that is allowed`, async (t) => {
@@ -94,6 +103,15 @@ test('T32: internal topics are listed as internal', async (t) => {
       ['orders', false],
     ],
   )
+})
+
+test('T32: asking for an internal topic never creates it: it comes whole, when it is needed', async (t) => {
+  const broker = await startTestBroker(t)
+  for (const name of ['__consumer_offsets', '__transaction_state']) {
+    const { topics } = await broker.send(Metadata, 9, metadataRequest([name]))
+    assert.deepEqual([topics[0]!.errorCode, topics[0]!.isInternal], [errorCodes.UNKNOWN_TOPIC_OR_PARTITION, true])
+  }
+  assert.deepEqual(await namesIn(broker), [])
 })
 
 for (const version of versionsOf(CreateTopics)) {
