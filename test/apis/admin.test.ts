@@ -42,7 +42,7 @@ for (const version of versionsOf(Metadata)) {
 
   test(`T8: Metadata v${version} names a controller that is one of its brokers, and a cluster id`, async (t) => {
     const broker = await startTestBroker(t, { configs: { 'node.id': '7' } })
-    const { brokers, controllerId, clusterId } = await broker.send(Metadata, version, metadataRequest(null))
+    const { brokers, controllerId, clusterId } = await broker.send(Metadata, version, metadataRequest([]))
     assert.deepEqual(
       brokers.map(({ nodeId }) => nodeId),
       [7],

@@ -14,7 +14,7 @@ const require = createRequire(import.meta.url)
 const kafkajsKeys = require('kafkajs/src/protocol/requests/apiKeys.js') as Readonly<Record<string, number>>
 const { requests: kafkajsRequests, lookup: kafkajsLookup } = require('kafkajs/src/protocol/requests/index.js') as {
   readonly requests: Readonly<Record<string, KafkajsDefinition>>
-  lookup(versions: object): (apiKey: number, definition: object) => number
+  readonly lookup: (versions: object) => (apiKey: number, definition: object) => number
 }
 interface KafkajsDefinition {
   readonly versions: readonly (string | number)[]

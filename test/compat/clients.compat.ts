@@ -1,7 +1,10 @@
 /** Unmodified clients produce to our broker and read back what they and the others wrote, with every codec each supports. */
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { CompressionTypes } from 'kafkajs'
+import { splitBatches } from '../../protocol/records/batch.ts'
 import {
   codecs,
   createTopics,
@@ -192,6 +195,33 @@ test('an idempotent producer of @platformatic/kafka produces', async (t) => {
   const records = recordsOf('once', 50)
   for (const record of records) await sendWithPlatformatic(producer, 'once', { codec: 'none', records: [record] })
   assert.deepEqual(await readWithPlatformatic(t, broker.bootstrap, 'once'), records)
+})
+
+test('producer ids above 2^53, half of them odd, come back from every idempotent client as they were given', async (t) => {
+  const peers = ['kcat', 'kafka-console-producer', 'kafkajs', '@platformatic/kafka'] as const
+  for (const peer of peers) if (!(await usePeer(t, peer))) return
+  const broker = await startTitorelli(t)
+  await createTopics(broker.bootstrap, [{ topic: 'ids' }])
+  const records = recordsOf('ids', 1)
+  const kcatFlags = ['-P', '-t', 'ids', '-p', '0', '-X', 'enable.idempotence=true']
+  for (let round = 0; round < 2; round++) {
+    await mustRun('kcat', ['-b', broker.bootstrap, ...kcatFlags], { input: 'x\n', timeoutMs: 30_000 })
+    await consoleProduce(broker.bootstrap, 'ids', { codec: 'none', records })
+    const producer = kafkajsClient(broker.bootstrap).producer({ idempotent: true, maxInFlightRequests: 1 })
+    await producer.connect()
+    await producer.send({ topic: 'ids', messages: records })
+    await producer.disconnect()
+    const idempotent = platformaticProducer(t, broker.bootstrap, { idempotent: true })
+    await sendWithPlatformatic(idempotent, 'ids', { codec: 'none', records })
+  }
+  const batches = splitBatches(await readFile(join(broker.dataDir, 'ids-0', '00000000000000000000.log')))
+  const ids = batches.map(({ header }) => header.producerId)
+  assert.equal(ids.length, 8)
+  assert(ids[0]! > 2n ** 53n)
+  assert.deepEqual(
+    ids,
+    ids.map((_, place) => ids[0]! + BigInt(place)),
+  )
 })
 
 test('what was acknowledged is there after kill -9 and a restart', async (t) => {
