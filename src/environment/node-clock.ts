@@ -8,7 +8,7 @@ const timerDelayMaxMs = 2 ** 31 - 1
 export const nodeClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  setTimer: (delayMs, run) => new NodeTimer(Math.ceil(delayMs), run), // Node would cut the fraction off
+  setTimer: (delayMs, run) => new NodeTimer(Math.max(0, Math.ceil(delayMs)), run), // Node would cut the fraction off
   defer: (run) => {
     setImmediate(run)
   },

@@ -2,6 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nodeClock } from '../../src/environment/node-clock.ts'
 import { SimulatedClock } from '../../src/environment/simulated-clock.ts'
+import { clockContract } from '../contracts/clock.ts'
+
+clockContract('simulated', () => {
+  const clock = new SimulatedClock(nodeClock)
+  return { clock, pass: (byMs) => clock.advance(byMs) }
+})
 
 test('timers fire in the order of their times, and in the order they were set when those are equal', async () => {
   const clock = new SimulatedClock(nodeClock)
