@@ -1,5 +1,5 @@
 /** Reads and look-ups over one log: across segments, sparse index and tail. They see only what is written completely. */
-import { lastOffsetOf } from '../protocol/records/batch.ts'
+import { lastOffsetOf, RecordsError } from '../protocol/records/batch.ts'
 import { offsetOf, readRecords, timestampMsOf } from '../protocol/records/record.ts'
 import type { ScannedBatch } from './batch-scan.ts'
 import type { LogState } from './log-state.ts'
@@ -212,13 +212,20 @@ async function firstRecord(state: LogState, segment: Segment, query: RecordQuery
   return undefined
 }
 
+/** @throws StorageError CORRUPT_BATCH: nobody looked into the records when they came, so that they may be anything. */
 function* recordsOf(state: LogState, batch: ScannedBatch): Generator<OffsetAndEpoch, void, undefined> {
   const limits = { maxDecompressedBytes: state.config.maxDecompressedMessageBytes }
-  for (const record of readRecords(batch, limits)) {
-    const offset = offsetOf(batch.header, record)
-    if (offset < state.logStartOffset) continue
-    const timestampMs = timestampMsOf(batch.header, record)
-    yield { offset, timestampMs, leaderEpoch: batch.header.partitionLeaderEpoch }
+  try {
+    for (const record of readRecords(batch, limits)) {
+      const offset = offsetOf(batch.header, record)
+      if (offset < state.logStartOffset) continue
+      const timestampMs = timestampMsOf(batch.header, record)
+      yield { offset, timestampMs, leaderEpoch: batch.header.partitionLeaderEpoch }
+    }
+  } catch (error) {
+    if (!(error instanceof RecordsError)) throw error
+    const place = `${state.label}: batch at offset ${batch.header.baseOffset}`
+    throw new StorageError('CORRUPT_BATCH', `${place}: ${error.message}`, { cause: error })
   }
 }
 

@@ -42,7 +42,8 @@ export function brokerConfigOf(values: ReadonlyMap<string, string>): BrokerConfi
   errors.push(...conflicts(explicit))
   if (errors.length > 0) return { ok: false, errors }
   if (!explicit.has('node.id') && explicit.has('broker.id')) typed['nodeId'] = Number(explicit.get('broker.id'))
-  const config = { ...typed, explicit, topicDefaults: topicDefaultsOf(explicit) }
+  const topicDefaults = topicDefaultsOf(explicit, typed['memoryBudgetBytes'] as bigint)
+  const config = { ...typed, explicit, topicDefaults }
   return { ok: true, config: config as unknown as BrokerConfig }
 }
 

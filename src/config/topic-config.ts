@@ -28,21 +28,31 @@ export function topicConfigOf(overrides: ReadonlyMap<string, string>, broker: Br
     const parsed = parseValue(name, row, text)
     if (parsed.ok) values[propertyName(name)] = parsed.value
   }
-  return withLogForms({ ...broker.topicDefaults, ...values }, values['cleanupPolicy'] as readonly string[] | undefined)
+  const cleanupPolicy = values['cleanupPolicy'] as readonly string[] | undefined
+  return withLogForms({ ...broker.topicDefaults, ...values }, cleanupPolicy, broker.memoryBudgetBytes)
 }
 
-/** The configs of a topic without overrides, for a broker whose explicit configs these are. */
-export function topicDefaultsOf(explicit: ReadonlyMap<string, string>): TopicConfig {
+/** The configs of a topic without overrides, for a broker whose explicit configs and memory budget these are. */
+export function topicDefaultsOf(explicit: ReadonlyMap<string, string>, memoryBudgetBytes: bigint): TopicConfig {
   const values: Record<string, ConfigValue> = {}
   for (const name of Object.keys(topicConfigs)) values[propertyName(name)] = inheritedValue(name, explicit).value
-  return withLogForms(values, values['cleanupPolicy'] as readonly string[])
+  return withLogForms(values, values['cleanupPolicy'] as readonly string[], memoryBudgetBytes)
 }
 
-/** Brings the two configs that the log wants in another form into it. */
-function withLogForms(values: object, cleanupPolicy: readonly string[] | undefined): TopicConfig {
+/** The part of the memory budget that one decompressed batch may take, whatever its topic allows: Kafka's default is 2 GiB. */
+const decompressedShare = 2n
+
+/** Brings the configs that the log wants in another form into it. */
+function withLogForms(
+  values: object,
+  cleanupPolicy: readonly string[] | undefined,
+  memoryBudgetBytes: bigint,
+): TopicConfig {
   const config = values as TopicConfig
+  const decompressedMaxBytes = Number(memoryBudgetBytes / decompressedShare)
   return {
     ...config,
+    maxDecompressedMessageBytes: Math.min(config.maxDecompressedMessageBytes, decompressedMaxBytes),
     cleanupPolicy: cleanupPolicy
       ? { compact: cleanupPolicy.includes('compact'), delete: cleanupPolicy.includes('delete') }
       : config.cleanupPolicy,

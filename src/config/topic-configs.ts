@@ -103,7 +103,7 @@ export const topicConfigs = {
     synonyms: ['max.decompressed.message.bytes'],
     since: '4.4',
     acts: true,
-    doc: 'The most bytes that the records of one batch may decompress to where they are looked into.',
+    doc: 'The most bytes that the records of one batch may decompress to where they are looked into; never more than half of titorelli.memory.budget.bytes.',
   },
   'max.message.bytes': {
     type: 'INT',

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { ListOffsets } from '../../protocol/apis/list-offsets.ts'
 import { OffsetForLeaderEpoch } from '../../protocol/apis/offset-for-leader-epoch.ts'
 import { Produce } from '../../protocol/apis/produce.ts'
+import { crc32c } from '../../protocol/crc32c.ts'
 import { errorCodes, errorNameOf } from '../../protocol/errors.ts'
 import { startTestBroker, versionsOf, type TestBroker } from '../support/broker.ts'
 import { batchOf } from '../support/records.ts'
@@ -75,6 +76,34 @@ test('ListOffsets refuses unknown partitions, stale epochs and repetitions one b
   const response = await broker.send(ListOffsets, 6, twice)
   const codes = response.topics[0]!.partitions.map(({ errorCode }) => errorNameOf(errorCode))
   assert.deepEqual(codes, ['INVALID_REQUEST', 'INVALID_REQUEST'])
+})
+
+test('a look-up by time that meets records which do not decompress says so, in its partition only', async (t) => {
+  const broker = await startTestBroker(t, { topics: { orders: 1, sane: 1 } })
+  const bomb = batchOf([], { records: [{ value: Buffer.alloc(300_000) }], compression: 'gzip' })
+  const garbage = batchOf(['a', 'b'], { compression: 'gzip' }).fill(0xee, 61)
+  new DataView(garbage.buffer, garbage.byteOffset).setUint32(17, crc32c(garbage.subarray(21)))
+  const { topics } = broker.broker.parts
+  await topics.setConfigs(topics.find('orders')!.image.topicId, new Map([['max.decompressed.message.bytes', '200000']]))
+  await broker.send(Produce, 9, produceRequest({ topic: 'sane' }))
+  for (const batch of [bomb, garbage]) {
+    const { responses } = await broker.send(Produce, 9, produceRequest({ records: [batch] }))
+    assert.equal(responses[0]!.partitionResponses[0]!.errorCode, errorCodes.NONE)
+    const [corrupt, sane] = ['orders', 'sane'].map((topic) => listOffsetsRequest(5n, { topic }).topics[0]!)
+    const response = await broker.send(ListOffsets, 7, { ...listOffsetsRequest(5n), topics: [corrupt!, sane!] })
+    assert.deepEqual(
+      response.topics.map(({ partitions }) => [errorNameOf(partitions[0]!.errorCode), partitions[0]!.offset]),
+      [
+        ['CORRUPT_MESSAGE', -1n],
+        ['NONE', 0n],
+      ],
+    )
+    await broker.broker.parts.logs.deleteBefore(topics.find('orders')!.partitions[0]!.log, 1n)
+  }
+  assert.deepEqual(
+    broker.log.filter(({ level }) => level === 'error'),
+    [],
+  )
 })
 
 test('T15: the latest offset never goes back while records are produced', async (t) => {

@@ -63,6 +63,16 @@ test('durations up to the largest long neither overflow nor round', () => {
   assert.equal(brokerWith({ 'log.retention.hours': '2147483647' }).topicDefaults.retentionMs, 7_730_941_129_200_000n)
 })
 
+test('what one batch may decompress to is bounded by the memory budget, whatever the topic allows', () => {
+  const broker = brokerWith({ 'titorelli.memory.budget.bytes': '20000000' })
+  const limitOf = (text?: string) =>
+    topicConfigOf(overrides(text === undefined ? {} : { 'max.decompressed.message.bytes': text }), broker)
+      .maxDecompressedMessageBytes
+  assert.equal(limitOf(), 10_000_000)
+  assert.equal(limitOf('2147483639'), 10_000_000)
+  assert.equal(limitOf('1000'), 1_000)
+})
+
 test('compression levels of a topic reach the form that the log reads', () => {
   const config = topicConfigOf(overrides({ 'compression.zstd.level': '7' }), defaultBrokerConfig())
   assert.deepEqual(config.compressionLevels, { gzip: -1, lz4: 9, zstd: 7 })
