@@ -133,7 +133,9 @@ class Embedded implements EmbeddedBroker {
   async reset(): Promise<void> {
     const { links, parts } = this.#broker
     for (const { name } of links.listLinks()) await links.deleteLink(name, { force: true, validateOnly: false })
-    await Promise.all(Array.from(parts.topics.list(), ({ image }) => parts.topics.delete(image.topicId)))
+    await parts.groups.reset(async () => {
+      await Promise.all(Array.from(parts.topics.list(), ({ image }) => parts.topics.delete(image.topicId)))
+    })
   }
 
   stop(): Promise<void> {

@@ -69,6 +69,19 @@ export class GroupCoordinator {
     return this.#runtime.loadAll()
   }
 
+  /**
+   * Begins anew, without any group, once `forget` has done away with the records. Members are sent to look for their
+   * coordinator until then, and find themselves unknown.
+   */
+  async reset(forget: () => Promise<void>): Promise<void> {
+    for (const shard of this.#runtime.activeShards()) this.#runtime.unload(shard)
+    try {
+      await forget()
+    } finally {
+      await this.load()
+    }
+  }
+
   /** Sends away whoever waits. */
   close(): void {
     this.#subscription[Symbol.dispose]()

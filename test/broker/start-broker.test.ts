@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiVersions } from '../../protocol/apis/api-versions.ts'
+import { JoinGroup } from '../../protocol/apis/join-group.ts'
+import { ListGroups } from '../../protocol/apis/list-groups.ts'
+import { OffsetCommit } from '../../protocol/apis/offset-commit.ts'
+import { OffsetFetch } from '../../protocol/apis/offset-fetch.ts'
 import { Produce } from '../../protocol/apis/produce.ts'
+import { SyncGroup } from '../../protocol/apis/sync-group.ts'
+import { errorNameOf } from '../../protocol/errors.ts'
 import { zeroUuid } from '../../protocol/schema.ts'
 import { nodeNetwork } from '../../src/environment/node-network.ts'
 import { silentLogger } from '../../src/environment/logger.ts'
@@ -60,6 +66,49 @@ test('a reset removes the topics and keeps port and cluster id', async () => {
   await assert.rejects(async () => void (await broker.records('bills')[Symbol.asyncIterator]().next()), {
     errorName: 'UNKNOWN_TOPIC_OR_PARTITION',
   })
+})
+
+test('a reset forgets groups and their offsets, sends their members away, and groups can begin anew', async () => {
+  await using broker = await startBroker({ topics: ['orders'] })
+  const client = await connect(broker)
+  const join = (memberId: string) =>
+    client.send(JoinGroup, 5, {
+      groupId: 'readers',
+      sessionTimeoutMs: 30_000,
+      rebalanceTimeoutMs: 30_000,
+      memberId,
+      groupInstanceId: null,
+      protocolType: 'consumer',
+      protocols: [{ name: 'range', metadata: new Uint8Array(0) }],
+    })
+  const enter = async () => join((await join('')).memberId)
+  const commit = async (member: { memberId: string; generationId: number }) => {
+    const partitions = [{ partitionIndex: 0, committedOffset: 7n, committedMetadata: null }]
+    const { topics } = await client.send(OffsetCommit, 7, {
+      groupId: 'readers',
+      generationIdOrMemberEpoch: member.generationId,
+      memberId: member.memberId,
+      groupInstanceId: null,
+      topics: [{ name: 'orders', topicId: zeroUuid, partitions }],
+    })
+    return errorNameOf(topics[0]!.partitions[0]!.errorCode)
+  }
+  const committed = async () => {
+    const topics = [{ name: 'orders', partitionIndexes: [0] }]
+    const answer = await client.send(OffsetFetch, 5, { groupId: 'readers', topics, groups: [] })
+    return answer.topics[0]!.partitions[0]!.committedOffset
+  }
+  const member = await enter()
+  const synced = { groupId: 'readers', generationId: member.generationId, memberId: member.memberId, assignments: [] }
+  await client.send(SyncGroup, 3, { ...synced, groupInstanceId: null })
+  assert.deepEqual([await commit(member), await committed()], ['NONE', 7n])
+
+  await broker.reset()
+  await broker.createTopic('orders')
+  assert.deepEqual((await client.send(ListGroups, 3, { statesFilter: [], typesFilter: [] })).groups, [])
+  assert.deepEqual([await commit(member), await committed()], ['ILLEGAL_GENERATION', -1n])
+  assert.equal((await enter()).generationId, 1)
+  client.close()
 })
 
 test('an embedded broker refuses a topic with a wrong config by name', async () => {
