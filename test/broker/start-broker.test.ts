@@ -111,6 +111,28 @@ test('a reset forgets groups and their offsets, sends their members away, and gr
   client.close()
 })
 
+test('a reset ends links and deletes their mirrors, while they mirror', async () => {
+  await using source = await startBroker({ topics: ['orders'] })
+  await produce(source, 'orders', ['a'])
+  await using broker = await startBroker({ http: true })
+  const links = `${broker.httpUrl}/kafka/v3/clusters/${broker.clusterId}/links`
+  const post = async (url: string, body: object) => {
+    const headers = { 'content-type': 'application/json' }
+    const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+    assert.equal(response.status, 204, await response.text())
+  }
+  const configs = [{ name: 'bootstrap.servers', value: source.bootstrapServers }]
+  await post(`${links}?link_name=west`, { configs })
+  await post(`${links}/west/mirrors`, { source_topic_name: 'orders' })
+  for await (const { offset } of broker.records('orders', { follow: true })) if (offset === 0n) break
+
+  await broker.reset()
+  const { data } = (await (await fetch(links)).json()) as { data: unknown[] }
+  assert.deepEqual(data, [])
+  await broker.createTopic('orders')
+  await produce(broker, 'orders', ['a topic of its own'])
+})
+
 test('an embedded broker refuses a topic with a wrong config by name', async () => {
   await using broker = await startBroker()
   await assert.rejects(broker.createTopic('orders', { configs: { 'retention.ms': 'soon' } }), {
