@@ -33,6 +33,8 @@ export class BrokerFetcher {
   readonly #abort = new AbortController()
   #wake: (() => void) | undefined
   #isAwake = false
+  /** A partition that was here before, paused and resumed, is not known to have news by the session. */
+  #mustRestart = false
   readonly #done: Promise<void>
 
   constructor(brokerId: number, parts: FetcherParts) {
@@ -47,6 +49,7 @@ export class BrokerFetcher {
 
   /** Takes a partition, or what the source says of its topic now. */
   set(partition: MirrorPartition, topic: RemoteTopic): void {
+    if (!this.#partitions.has(partition)) this.#mustRestart = true
     this.#partitions.set(partition, topic)
     this.notify()
   }
@@ -89,17 +92,20 @@ export class BrokerFetcher {
           await clock.sleep(memoryRetryMs, signal)
           continue
         }
+        if (this.#mustRestart) session.restart()
+        this.#mustRestart = false
         const positions = [...asked.values()].map(({ position }) => position)
         const result = await session.fetch(positions, options)
         memory.release('link', options.maxBytes)
         if (signal.aborted) return
         if (result.ok) {
           // A session tells only what is new to it: what was dropped here would stay unknown until the source has more.
-          if (this.#deliver(asked, result.partitions, result.version) === 'dropped') session.restart()
+          if (this.#deliver(asked, result.partitions, result.version) === 'dropped') this.#mustRestart = true
           continue
         }
-        for (const partition of this.#partitions.keys()) partition.forgetValidation()
-        await clock.sleep(this.#parts.onFailure(result), signal)
+        const retryInMs = this.#parts.onFailure(result)
+        for (const partition of this.#partitions.keys()) partition.unreached(result.message, retryInMs)
+        await clock.sleep(retryInMs, signal)
       }
     } catch (error) {
       this.#parts.logger.error({ err: error, sourceBroker: this.brokerId }, 'the fetches of a link broke off')
@@ -133,6 +139,7 @@ export class BrokerFetcher {
       const written = query.partition.receive(answer, query.position, version)
       if (written === 'dropped') outcome = 'dropped'
       if (!written || written === 'dropped') continue
+      this.#putLast(query.partition)
       const sizeBytes = answer.records.length
       memory.reserve('link', sizeBytes)
       // `receive` never rejects; a defect in it must not be taken for a failed source.
@@ -143,6 +150,14 @@ export class BrokerFetcher {
         })
     }
     return outcome
+  }
+
+  /** What was served goes to the end of the next full request, so that the others come first where the answer is full. */
+  #putLast(partition: MirrorPartition): void {
+    const topic = this.#partitions.get(partition)
+    if (!topic) return
+    this.#partitions.delete(partition)
+    this.#partitions.set(partition, topic)
   }
 
   /** Until something may be ready. */

@@ -32,8 +32,8 @@ import { mirrorMoves } from './mirror-state.ts'
 import { completeStop, decideStop, type StopListener } from './stop-mirror.ts'
 import { verifyMirror } from './verify.ts'
 
-/** How long until an unfinished stop is taken up again. */
-const stopRetryMs = 1_000
+/** How long until an unfinished stop is taken up again: at first, and at most. */
+const stopRetryMs = { first: 10, most: 1_000 }
 const linkNamePattern = /^[a-zA-Z0-9._-]{1,200}$/
 
 export interface LinkManagerOptions {
@@ -367,7 +367,7 @@ export class LinkManager implements LinkService {
       const id = this.#parts.environment.random.uuid()
       const result = await decideStop(this.#parts, topic, { id, kind: 'failover' })
       if (!result.ok) {
-        link?.reconcile()
+        link?.takeBack(topicId)
         throw invalid(`the decision could not be stored: ${result.message}`)
       }
       this.#options.onStopStep?.('decided', topicId)
@@ -392,11 +392,11 @@ export class LinkManager implements LinkService {
   async #completeStop(topicId: Uuid): Promise<void> {
     const { clock, logger } = this.#parts.environment
     const { signal } = this.#abort
-    while (!signal.aborted) {
+    for (let retryInMs = stopRetryMs.first; !signal.aborted; retryInMs = Math.min(retryInMs * 2, stopRetryMs.most)) {
       const failure = await completeStop(this.#parts, topicId, this.#options.onStopStep)
       if (failure === undefined) return
-      logger.error({ topicId, reason: failure, retryInMs: stopRetryMs }, 'mirror not stopped yet')
-      await clock.sleep(stopRetryMs, signal)
+      logger.error({ topicId, reason: failure, retryInMs }, 'mirror not stopped yet')
+      await clock.sleep(retryInMs, signal)
     }
   }
 

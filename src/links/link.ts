@@ -60,6 +60,8 @@ export class Link implements LinkContext {
   readonly #fetchers = new Map<number, BrokerFetcher>()
   readonly #fetcherOf = new Map<MirrorPartition, BrokerFetcher>()
   readonly #stopping = new Set<Promise<void>>()
+  /** Being stopped for good: not to be started again while the image still calls them ACTIVE. */
+  readonly #released = new Set<Uuid>()
   readonly #abort = new AbortController()
   #unavailable: Unavailable | undefined
   #backoffMs = 0
@@ -92,20 +94,31 @@ export class Link implements LinkContext {
     const { metadata } = this.#parts
     const wanted = new Set<Uuid>()
     for (const { topicId, mirror } of metadata.image.topics.values()) {
-      if (mirror?.linkId !== this.linkId || mirror.state === 'STOPPED') continue
+      if (mirror?.linkId !== this.linkId || mirror.state === 'STOPPED' || this.#released.has(topicId)) continue
       wanted.add(topicId)
       if (mirror.state === 'ACTIVE') this.#activate(topicId)
       else this.#keepStopped(topicId)
     }
-    for (const topicId of this.#mirrors.keys()) if (!wanted.has(topicId)) this.#track(this.release(topicId))
+    for (const topicId of this.#mirrors.keys()) if (!wanted.has(topicId)) this.#track(this.#drop(topicId))
   }
 
-  /** Stops copying a mirror; resolves when nothing of it is under way. */
+  /** Stops copying a mirror, for good unless it is taken back; resolves when nothing of it is under way. */
   async release(topicId: Uuid): Promise<void> {
+    this.#released.add(topicId)
+    await this.#drop(topicId)
+    await Promise.all(this.#stopping) // also what a pause just before left to be written
+  }
+
+  /** Follows the image again for a mirror that was released. */
+  takeBack(topicId: Uuid): void {
+    this.#released.delete(topicId)
+    this.reconcile()
+  }
+
+  async #drop(topicId: Uuid): Promise<void> {
     const mirror = this.#mirrors.get(topicId)
-    if (!mirror) return
     this.#mirrors.delete(topicId)
-    await this.#stop(mirror)
+    if (mirror) await this.#stop(mirror)
   }
 
   async stop(): Promise<void> {

@@ -62,8 +62,8 @@ export class MirrorPartition {
   sourceHighWatermark = -1n
   sourceLogStart = -1n
   lastFetchMs: number | undefined
-  /** Not read below `epochCheckFromVersion` before the histories were compared. */
-  isValidated = false
+  /** How often the source may have changed its history: a comparison counts only while this stands still. */
+  historyChanges = 0
   readonly #parts: PartitionParts
   #activity: Activity = 'off'
   #trouble: Trouble | undefined
@@ -76,6 +76,9 @@ export class MirrorPartition {
   #retryTimer: Timer | undefined
   #backoffMs = 0
   #truncationsSeen = 0
+  #isMovingStart = false
+  /** Nothing is taken below `epochCheckFromVersion` before the histories were compared. */
+  #isValidated = false
   #whenIdle: (() => void)[] = []
 
   constructor(parts: PartitionParts) {
@@ -118,6 +121,7 @@ export class MirrorPartition {
   /** Takes nothing more. Batches that were handed to the log are still written: `idle` waits for them. */
   stop(): void {
     this.#retryTimer?.cancel()
+    this.#retryTimer = undefined
     this.#activity = 'off'
     this.#trouble = undefined
     this.#parts.owner.readinessChanged(this)
@@ -131,7 +135,22 @@ export class MirrorPartition {
 
   /** A new source connection or leader: what was known of the source's history may not hold any more. */
   forgetValidation(): void {
-    this.isValidated = false
+    this.#isValidated = false
+    this.historyChanges++
+  }
+
+  /** The histories agree, as of so many changes. Goes on, and compares again when there was another one since. */
+  validated(historyChanges: number): void {
+    this.#isValidated = historyChanges === this.historyChanges
+    this.rewind()
+  }
+
+  /** Its leader could not be asked. The fetcher tries again; until an answer comes, describe shows this. */
+  unreached(reason: string, retryInMs: number): void {
+    this.forgetValidation()
+    if (this.#activity === 'off') return
+    const nowMs = this.#parts.clock.nowMs()
+    this.#trouble = { reason, sinceMs: this.#trouble?.sinceMs ?? nowMs, nextRetryMs: nowMs + retryInMs }
   }
 
   /** What to ask for next; undefined while it is not to be asked. */
@@ -157,14 +176,14 @@ export class MirrorPartition {
     this.lastFetchMs = this.#parts.clock.nowMs()
     if (fetched.errorCode !== 0) return this.#refused(fetched.errorCode)
     if (fetched.diverging) return this.#diverged(fetched.diverging)
-    if (version < epochCheckFromVersion && !this.isValidated && this.#lastEpoch >= 0) {
+    if (version < epochCheckFromVersion && !this.#isValidated && this.#lastEpoch >= 0) {
       this.#activity = 'checking'
       this.#parts.owner.validate(this)
       return 'dropped'
     }
-    this.#recovered()
     this.sourceHighWatermark = fetched.highWatermark
     this.#follow(fetched.logStartOffset)
+    if (fetched.records.length === 0) this.#recovered()
     return this.#take(fetched.records)
   }
 
@@ -205,6 +224,7 @@ export class MirrorPartition {
     this.#activity = 'waiting'
     this.#retryTimer?.cancel()
     this.#retryTimer = clock.setTimer(delayMs, () => {
+      this.#retryTimer = undefined
       if (this.#activity === 'waiting') this.rewind()
     })
     owner.readinessChanged(this)
@@ -251,20 +271,29 @@ export class MirrorPartition {
     return undefined
   }
 
-  /** Follows the source's log start: what is gone there goes here, as far as it is mirrored. */
+  /** Follows the source's log start: what is gone there goes here, as far as it is mirrored; the rest when it is written. */
   #follow(sourceLogStart: bigint): void {
-    if (sourceLogStart <= this.sourceLogStart) return
-    this.sourceLogStart = sourceLogStart
+    if (sourceLogStart > this.sourceLogStart) this.sourceLogStart = sourceLogStart
+    this.#followLogStart()
+  }
+
+  #followLogStart(): void {
+    const { sourceLogStart } = this
     const { logs, fence, logger } = this.#parts
     const view = logs.view(this.log)
-    if (sourceLogStart <= view.logStartOffset || view.logEndOffset === 0n) return
     const offset = sourceLogStart < view.highWatermark ? sourceLogStart : view.highWatermark
-    logs.deleteBefore(this.log, offset, fence).then(
-      (result) => {
-        if (!result.ok) logger.warn({ partition: this.log.label, result }, 'log start of a mirror not moved')
-      },
-      (error: unknown) => logger.error({ partition: this.log.label, err: error }, 'log start of a mirror not moved'),
-    )
+    if (offset <= view.logStartOffset || this.#isMovingStart) return
+    this.#isMovingStart = true
+    logs
+      .deleteBefore(this.log, offset, fence)
+      .then(
+        (result) => {
+          if (!result.ok) logger.warn({ partition: this.log.label, result }, 'log start of a mirror not moved')
+        },
+        (error: unknown) => logger.error({ partition: this.log.label, err: error }, 'log start of a mirror not moved'),
+      )
+      .finally(() => (this.#isMovingStart = false))
+      .catch(() => undefined) // neither of both throws
   }
 
   #take(records: Uint8Array): Promise<void> | undefined {
@@ -311,12 +340,16 @@ export class MirrorPartition {
     this.#appended(result)
     if (this.#pendingAppends > 0) return
     for (const resolve of this.#whenIdle.splice(0)) resolve()
-    if (this.#mustRewind && this.#activity === 'waiting' && !this.#trouble) this.rewind()
+    if (this.#mustRewind && this.#activity === 'waiting' && !this.#retryTimer) this.rewind()
   }
 
   #appended(result: AppendResult): void {
     if (this.#activity === 'off') return
-    if (result.ok) return this.#parts.owner.readinessChanged(this)
+    if (result.ok) {
+      if (this.#activity === 'fetching') this.#recovered()
+      this.#followLogStart()
+      return this.#parts.owner.readinessChanged(this)
+    }
     switch (result.code) {
       case 'FENCED':
       case 'UNKNOWN_LOG':

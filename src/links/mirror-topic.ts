@@ -44,7 +44,7 @@ export class MirrorTopic implements PartitionOwner {
   #source: RemoteTopic | undefined
   #problem: SourceProblem | undefined
   #isPositioned = false
-  #isAdding = false
+  #adding: Promise<void> | undefined
   #isStopped = false
   #lastConfigSyncMs = -Infinity
   /** On the monotonic clock. */
@@ -108,10 +108,11 @@ export class MirrorTopic implements PartitionOwner {
     }
   }
 
-  /** Stops to fetch and waits for appends that are under way. */
+  /** Stops to fetch and waits for appends and for new partitions that are under way. */
   async stop(): Promise<void> {
     this.#isStopped = true
     for (const partition of this.#partitions) partition.stop()
+    await this.#adding?.catch(() => undefined) // whoever adds them hears of it
     await Promise.all(this.#partitions.map((partition) => partition.idle()))
   }
 
@@ -206,15 +207,16 @@ export class MirrorTopic implements PartitionOwner {
 
   /** Follows partitions that were added at the source. */
   async #grow(image: TopicImage, remote: RemoteTopic): Promise<void> {
-    if (remote.partitions.length > image.partitions.length && !this.#isAdding) {
-      this.#isAdding = true
+    if (remote.partitions.length > image.partitions.length && !this.#adding) {
+      this.#adding = this.#parts.topics.addPartitions(this.topicId, remote.partitions.length)
       try {
-        await this.#parts.topics.addPartitions(this.topicId, remote.partitions.length)
+        await this.#adding
         this.#isPositioned = false
       } finally {
-        this.#isAdding = false
+        this.#adding = undefined
       }
     }
+    if (this.#isStopped) return
     this.#addPartitions()
     // Written down a moment ago, and its logs are still being opened: look again soon.
     if (this.#partitions.length < remote.partitions.length) this.#link.refreshSoon()

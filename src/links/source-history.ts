@@ -76,7 +76,7 @@ function truncated({ mirror, partition }: HistoryQuestion, sourceEnd: bigint): v
  * For sources that do not compare histories in a fetch (before Fetch v12): asks where the epoch of our last record ends.
  */
 export async function validateHistory({ mirror, partition, source, remote }: HistoryQuestion): Promise<void> {
-  const { partitionIndex, lastEpoch, nextOffset } = partition
+  const { partitionIndex, lastEpoch, nextOffset, historyChanges } = partition
   const answer = await remote.endOffsetForEpoch(source, partitionIndex, lastEpoch)
   if (!answer.ok && answer.code !== 'UNSUPPORTED_VERSION') return partition.retryLater(answer.message)
   if (answer.ok && answer.errorCode !== errorCodes.NONE)
@@ -92,6 +92,5 @@ export async function validateHistory({ mirror, partition, source, remote }: His
       `partition ${partitionIndex}: the source has another history: its leader epoch ${answer.leaderEpoch} ends at ` +
         `${answer.endOffset}, the mirror has records up to ${nextOffset} with leader epoch ${lastEpoch}`,
     )
-  partition.isValidated = true
-  partition.rewind()
+  partition.validated(historyChanges)
 }

@@ -35,18 +35,21 @@ export type StopListener = (step: StopStep, topicId: Uuid) => void
  * Decides the stop. The caller has made sure that nothing is fetched any more and no append is under way, so that the ends
  * which the decision names are final.
  */
-export function decideStop(
+export async function decideStop(
   parts: LinkParts,
   topic: TopicImage,
   decision: { readonly id: Uuid; readonly kind: 'failover' | 'promote' },
 ): Promise<MetadataResult> {
   const { logs, metadata, environment } = parts
-  const ends: MirrorPartitionEnd[] = topic.partitions.flatMap(({ partitionIndex }) => {
-    const log = logs.find({ topicId: topic.topicId, partitionIndex })
-    if (!log) return []
+  const found = topic.partitions.map(({ partitionIndex }) => logs.find({ topicId: topic.topicId, partitionIndex }))
+  // A crash of the machine after the decision must not take what the decision names. A log whose disk fails is decided as it is.
+  await Promise.all(found.flatMap((log) => (log ? [logs.flush(log)] : [])))
+  const ends: MirrorPartitionEnd[] = topic.partitions.map(({ partitionIndex }, index) => {
+    const log = found[index]
+    if (!log) return { partitionIndex, leaderEpoch: -1, endOffset: 0n }
     const { logEndOffset, logStartOffset } = logs.view(log)
     const leaderEpoch = logEndOffset > logStartOffset ? logs.epochAt(log, logEndOffset - 1n) : -1
-    return [{ partitionIndex, leaderEpoch, endOffset: logEndOffset }]
+    return { partitionIndex, leaderEpoch, endOffset: logEndOffset }
   })
   return metadata.append([
     record(MirrorState, {

@@ -67,6 +67,31 @@ test('a source that cannot compare histories is asked for its epochs before anyt
   assert.ok(source.seenOf(OffsetForLeaderEpoch).length > 0)
 })
 
+test('a comparison of histories does not count when the leader changed while it was under way', async (t) => {
+  const before = await startScriptedMirror(t, {
+    source: { release: '2.3' },
+    linkConfigs: { 'metadata.max.age.ms': '1000' },
+  })
+  const { source } = before
+  appendTo(source, { from: 0n, count: 2 })
+  appendTo(source, { from: 2n, count: 1 })
+  await untilEnd(before, 3n)
+  source.lies['OffsetForLeaderEpoch'] = async (_request: never, answer) => {
+    delete source.lies['OffsetForLeaderEpoch']
+    const honest = answer()
+    const partition = source.topics.get('orders')!.partitions[0]!
+    Object.assign(partition, { leaderEpoch: 1, batches: partition.batches.slice(0, 1) })
+    appendTo(source, { from: 2n, count: 5, leaderEpoch: 1 })
+    const asked = source.seenOf(Metadata).length
+    await until('the election is known', () => source.seenOf(Metadata).length > asked + 1)
+    return honest
+  }
+  const { mirror } = await restartMirror(t, before)
+  await until('the mirror is FAILED', () => describe(mirror).status === 'FAILED')
+  assert.match(describe(mirror).reason!, /its leader epoch 0 ends at 2, the mirror has records up to 3/)
+  assert.equal(describe(mirror).partitions[0]!.logEndOffset, 3n)
+})
+
 test('a broker of an old source that hears late of an election does not fail the mirror', async (t) => {
   const pair = await startScriptedMirror(t, {
     source: { release: '2.3' },

@@ -9,11 +9,12 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { errorCodes } from '../../protocol/errors.ts'
-import { splitBatches } from '../../protocol/records/batch.ts'
+import { lastOffsetOf, splitBatches } from '../../protocol/records/batch.ts'
 import type { Random } from '../../src/environment/environment.ts'
 import { MemoryNetwork } from '../../src/environment/memory-network.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
 import { seededRandom } from '../../src/environment/seeded-random.ts'
+import { toJson } from '../../src/json.ts'
 import type { VerifyEvent } from '../../src/links/link-service.ts'
 import { startTestBroker, type TestBroker } from '../support/broker.ts'
 import { CrashDisk } from '../support/crash-disk.ts'
@@ -236,18 +237,19 @@ class Schedule {
 
   /** What the mirror holds stood like this in the source, at one time. */
   async checkHistory(): Promise<void> {
-    const mirror = this.#mirror
+    const mirror: TestBroker | undefined = this.#mirror
     const topic = mirror?.broker.parts.topics.find('orders')
     if (!mirror || !topic) return
     for (const { partitionIndex } of topic.partitions) {
-      const bytes = await bytesOf(mirror, 'orders', partitionIndex).catch((error: unknown) => error)
+      const bytes: unknown = await bytesOf(mirror, 'orders', partitionIndex).catch((error: unknown) => error)
       if (bytes instanceof Error && bytes.message.includes('has offsets')) continue // the log start has moved meanwhile
       assert(bytes instanceof Buffer, String(bytes))
       const batches = splitBatches(bytes).map((batch) => batch.bytes)
       const past = this.#model.pasts[partitionIndex]!
-      assert(
-        past.histories.some((history) => isPartOf(history, batches)),
-        `partition ${partitionIndex} holds what its source never had like this`,
+      if (past.histories.some((history) => isPartOf(history, batches))) continue
+      const told = [batches, ...past.histories].map((one) => one.map(nameOf).join(' ')).join('\n')
+      assert.fail(
+        `partition ${partitionIndex} holds what its source never had like this:\n${told}\n${toJson(mirror.log)}`,
       )
     }
   }
@@ -266,9 +268,7 @@ class Schedule {
       wrong = await this.#difference(mirror)
       return wrong === undefined
     }).catch((error: unknown) => {
-      const shown = JSON.stringify(describe(mirror), (_, value: unknown) =>
-        typeof value === 'bigint' ? `${value}` : value,
-      )
+      const shown = toJson([describe(mirror), mirror.log.filter(({ level }) => level !== 'debug').slice(-10)])
       throw new Error(`${wrong ?? ''}; ${shown}`, { cause: error })
     })
     await this.checkHistory()
@@ -338,7 +338,7 @@ class Schedule {
       const { logs, topics } = mirror.broker.parts
       const view = logs.view(topics.find('orders')!.partitions[partitionIndex]!.log)
       assert.equal(view.lastStableOffset, view.highWatermark)
-      assert(leaderEpoch > before[partitionIndex]!)
+      assert(leaderEpoch > (before[partitionIndex] ?? -1)) // it may just be new
       assert.equal(await produce(mirror, { partition: partitionIndex }), view.logEndOffset)
     }
     await this.#reviveSource()
@@ -348,6 +348,12 @@ class Schedule {
     // A source that deletes more than the mirror had leaves nothing to compare.
     assert.match(await verdictOf(mirror), /^(?:identical$|unknown: .* have no offset in common)/)
   }
+}
+
+/** Offsets and leader epoch of a batch. */
+function nameOf(bytes: Uint8Array): string {
+  const { header } = splitBatches(bytes)[0]!
+  return `${header.baseOffset}-${lastOffsetOf(header)}/${header.partitionLeaderEpoch}`
 }
 
 async function verdictOf({ broker }: TestBroker): Promise<string> {
