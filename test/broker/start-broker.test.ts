@@ -142,10 +142,10 @@ test('an embedded broker refuses a topic with a wrong config by name', async () 
   await assert.rejects(startBroker({ configs: { 'num.partitions': 0 } }), /num\.partitions=0/)
 })
 
-test('a broker answers ApiVersions within a small part of a second after it was started', async () => {
+test('a broker in a running process answers ApiVersions within 10 ms of its start, in the median of 50', async () => {
   await (await startBroker()).stop() // fills the codec cache
   const samples: number[] = []
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 50; round++) {
     const startMs = performance.now()
     const broker = await startBroker()
     const client = await connect(broker)
@@ -154,6 +154,6 @@ test('a broker answers ApiVersions within a small part of a second after it was 
     client.close()
     await broker.stop()
   }
-  const medianMs = samples.toSorted((a, b) => a - b)[2]!
-  assert(medianMs < 100, `the median was ${medianMs} ms`)
+  const medianMs = samples.toSorted((a, b) => a - b)[25]!
+  assert(medianMs <= 10, `the median was ${medianMs} ms`)
 })
