@@ -2,40 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Produce } from '../../protocol/apis/produce.ts'
-import type { Disk, DiskFile } from '../../storage/disk.ts'
-import { MemoryDisk } from '../../storage/memory-disk.ts'
-import { nodeClock } from '../../src/environment/node-clock.ts'
 import { startTestBroker, type TestBroker } from '../support/broker.ts'
 import { produceRequest } from '../support/requests.ts'
-
-/** A disk whose writes to logs of topics wait until they are let go. */
-class SlowDisk extends MemoryDisk {
-  #gate: PromiseWithResolvers<void> | undefined
-
-  constructor() {
-    super((run) => nodeClock.defer(run))
-  }
-
-  hold(): void {
-    this.#gate = Promise.withResolvers()
-  }
-
-  letGo(): void {
-    this.#gate?.resolve()
-    this.#gate = undefined
-  }
-
-  override async open(path: string, options?: Parameters<Disk['open']>[1]): Promise<DiskFile> {
-    const file = await super.open(path, options)
-    if (!/^orders-\d+\/.*\.log$/.test(path)) return file
-    const write = file.write.bind(file)
-    file.write = async (position, chunks) => {
-      await this.#gate?.promise
-      return write(position, chunks)
-    }
-    return file
-  }
-}
+import { SlowDisk } from '../support/slow-disk.ts'
 
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setImmediate(resolve))
