@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { ApiVersions } from '../../protocol/apis/api-versions.ts'
 import { JoinGroup } from '../../protocol/apis/join-group.ts'
@@ -11,7 +14,7 @@ import { errorNameOf } from '../../protocol/errors.ts'
 import { zeroUuid } from '../../protocol/schema.ts'
 import { nodeNetwork } from '../../src/environment/node-network.ts'
 import { silentLogger } from '../../src/environment/logger.ts'
-import { startBroker, type EmbeddedBroker } from '../../src/index.ts'
+import { startBroker, type EmbeddedBroker, type Logger } from '../../src/index.ts'
 import { TestClient } from '../support/broker.ts'
 import { batchOf } from '../support/records.ts'
 
@@ -131,6 +134,44 @@ test('a reset ends links and deletes their mirrors, while they mirror', async ()
   assert.deepEqual(data, [])
   await broker.createTopic('orders')
   await produce(broker, 'orders', ['a topic of its own'])
+})
+
+test('every option of startBroker does what it says', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'titorelli-embedded-'))
+  t.after(() => rm(dataDir, { recursive: true, force: true }))
+  const lines: string[] = []
+  const line = (_fields: object, message: string) => void lines.push(message)
+  const logger: Logger = { debug: line, info: line, warn: line, error: line, child: () => logger }
+  const first = await startBroker({ dataDir, clusterId: 'mine', topics: { orders: { partitions: 2 } }, logger })
+  const port = Number(first.bootstrapServers.split(':')[1])
+  assert.deepEqual([first.clusterId, first.httpUrl], ['mine', undefined])
+  await produce(first, 'orders', ['kept'])
+  await first.stop()
+  await first.stop() // and again: it is stopped
+  assert(lines.includes('connection closed'), lines.join('; '))
+
+  await using second = await startBroker({ dataDir, port, http: true, configs: { 'num.partitions': 3 } })
+  assert.equal(second.bootstrapServers, `127.0.0.1:${port}`)
+  assert.equal(second.clusterId, 'mine')
+  const values: string[] = []
+  for await (const { value } of second.records('orders')) values.push(Buffer.from(value!).toString())
+  assert.deepEqual(values, ['kept'])
+  await second.createTopic('bills', { configs: { 'cleanup.policy': 'compact' } })
+  const topics = `${second.httpUrl}/kafka/v3/clusters/mine/topics`
+  const { data } = (await (await fetch(topics)).json()) as { data: { topic_name: string; partitions_count: number }[] }
+  assert.deepEqual(
+    data.map((topic) => [topic.topic_name, topic.partitions_count]),
+    [
+      ['bills', 3],
+      ['orders', 2],
+    ],
+  )
+
+  await using inMemory = await startBroker({ dataDir: join(dataDir, 'unused'), memory: true })
+  await inMemory.createTopic('orders')
+  assert.deepEqual((await readdir(dataDir)).includes('unused'), false)
+  await assert.rejects(startBroker({ memory: false }), TypeError)
+  await assert.rejects(startBroker({ port }), { code: 'ADDRESS_IN_USE' })
 })
 
 test('an embedded broker refuses a topic with a wrong config by name', async () => {
