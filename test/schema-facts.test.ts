@@ -19,6 +19,7 @@ import * as mirrorRecords from '../protocol/state/mirror-records.ts'
 import * as transactionRecords from '../protocol/state/transaction-records.ts'
 import { metadataRecordType, metadataRecordTypes } from '../protocol/state/record-types.ts'
 import { parseVersions } from '../protocol/versions.ts'
+import { handlers } from '../src/apis/index.ts'
 
 const repository = join(import.meta.dirname, '..')
 const { apis } = apiIndex
@@ -280,6 +281,12 @@ test('each declared API has the key, versions and flexible versions of the table
     return ours.join() === kafkas.join() ? [] : [`declared ${ours.join()}, Kafka has ${kafkas.join()}`]
   })
   assert.deepEqual(found, [], found.join('\n'))
+})
+
+test('what is served is advertised in the versions of a Kafka 4.4.0 broker', needsFacts, () => {
+  const rows = new Map(rowsOf('apis.tsv').map((cells) => [Number(cells[0]), cells]))
+  for (const { api, versions, advertised } of handlers)
+    assert.equal(advertised ?? versions, rows.get(api.key)?.[4], api.name)
 })
 
 test('the table of errors is the one of Kafka', needsFacts, () => {

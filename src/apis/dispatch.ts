@@ -1,4 +1,5 @@
 /** From a frame to its answer: finds the handler, decodes, calls, encodes. */
+import { apiByKey } from '../../protocol/apis/index.ts'
 import { decodeRequest } from '../../protocol/compile.ts'
 import { frameResponse, readRequestHeader, type RequestHeader } from '../../protocol/frame.ts'
 import { ProtocolError } from '../../protocol/protocol-error.ts'
@@ -36,14 +37,15 @@ class Dispatcher {
 
   readonly answer = async (frame: Uint8Array, call: FrameCall): Promise<readonly Uint8Array[] | undefined> => {
     const reader = new Reader(frame)
-    const header = readRequestHeader(reader, (apiKey) => this.#byKey.get(apiKey)?.api)
+    const header = readRequestHeader(reader, apiByKey)
+    const api = apiByKey(header.apiKey)
+    if (!api) throw new ProtocolError(`got API key ${header.apiKey}, which is not known`)
     const handler = this.#byKey.get(header.apiKey)
-    if (!handler) throw new ProtocolError(`got API key ${header.apiKey}, which is not served`)
-    if (handler.isBarrier) call.setBarrier()
+    if (handler?.isBarrier) call.setBarrier()
     const context = this.#contextOf(header, call)
-    if (!inVersions(handler.versions, header.apiVersion)) {
-      if (header.apiKey === apiVersionsKey) return this.#answerUnknownApiVersions(handler, header)
-      return refuseVersion(handler, header, reader, context)
+    if (!handler || !inVersions(handler.versions, header.apiVersion)) {
+      if (handler && header.apiKey === apiVersionsKey) return this.#answerUnknownApiVersions(handler, header)
+      return refuseVersion({ api, handler }, header, reader, context)
     }
     const request = decodeRequest(handler.api, header.apiVersion, reader)
     const response = await this.#handle(handler, request, context)
@@ -72,7 +74,8 @@ class Dispatcher {
     error: KafkaError,
     context: Context,
   ): ResponseInput<Api> | undefined {
-    return handler.fail ? handler.fail(request, error, context) : failureResponse(handler.api, error)
+    if (handler.fail) return handler.fail(request, error, context)
+    return failureResponse(handler.api, context.apiVersion, error)
   }
 
   #logDefect(handler: Handler, context: Context, error: unknown): KafkaError {

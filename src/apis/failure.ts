@@ -1,16 +1,18 @@
 /** Answers that say nothing but an error, derived from the declaration of the response. */
 import type { Api, Field, Fields, ResponseInput } from '../../protocol/schema.ts'
 import { zeroUuid } from '../../protocol/schema.ts'
+import { inVersions } from '../../protocol/versions.ts'
 import type { KafkaError } from '../errors.ts'
 
 /**
- * The response of an API with every field at its default, and the error at the top level where the response has a place for
- * it. Where it has none, lists are empty: the client sees that it got no answer for what it asked.
+ * The response of an API in a version with every field at its default, and the error at the top level where the response has
+ * a place for it. Where it has none, lists are empty: the client sees that it got no answer for what it asked.
  */
-export function failureResponse<A extends Api>(api: A, error: KafkaError): ResponseInput<A> {
+export function failureResponse<A extends Api>(api: A, apiVersion: number, error: KafkaError): ResponseInput<A> {
   const response = emptyValue(api.response)
-  if ('errorCode' in api.response) response['errorCode'] = error.errorCode
-  if ('errorMessage' in api.response) response['errorMessage'] = error.message
+  const { errorCode, errorMessage } = api.response
+  if (errorCode && inVersions(errorCode.options.versions, apiVersion)) response['errorCode'] = error.errorCode
+  if (errorMessage && inVersions(errorMessage.options.versions, apiVersion)) response['errorMessage'] = error.message
   return response as ResponseInput<A>
 }
 

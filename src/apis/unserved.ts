@@ -1,11 +1,11 @@
 /**
- * What a client hears that asks for a version which this broker does not serve. Apache Kafka closes the connection, which
+ * What a client hears that asks for a version which this broker does not serve, or for an API of which it serves none. Apache Kafka closes the connection, which
  * clients take for many other things; here the answer is UNSUPPORTED_VERSION (35), in the API's own shape.
  */
 import { decodeRequest, encodeResponse } from '../../protocol/compile.ts'
 import { parseVersions } from '../../protocol/versions.ts'
 import type { Reader } from '../../protocol/reader.ts'
-import { array, defineApi, int16, int32, int64, records, string } from '../../protocol/schema.ts'
+import { array, defineApi, int16, int32, int64, records, string, type Api } from '../../protocol/schema.ts'
 import { Writer } from '../../protocol/writer.ts'
 import type { RequestHeader } from '../../protocol/frame.ts'
 import { writeResponseHeader } from '../../protocol/frame.ts'
@@ -46,29 +46,34 @@ const ProduceBefore3 = defineApi({
   },
 })
 
+/** A declared API, and what serves it, if anything does. */
+export interface Declared {
+  readonly api: Api
+  readonly handler: Handler | undefined
+}
+
 /** The framed refusal, or undefined where a producer asked for no answer. `reader` stands behind the request header. */
 export function refuseVersion(
-  handler: Handler,
+  { api, handler }: Declared,
   header: RequestHeader,
   reader: Reader,
   context: Context,
 ): readonly Uint8Array[] | undefined {
   const { apiVersion } = header
-  const { name, versions } = handler.api
-  const message = `${name} version ${apiVersion} is not served, only ${handler.versions}`
-  const error = new KafkaError('UNSUPPORTED_VERSION', message)
-  if (handler.api.key === produceKey && apiVersion >= 0 && apiVersion <= 2) return refuseProduce(header, reader)
-  const { min, max } = parseVersions(versions)
+  const served = handler ? `not served, only ${handler.versions}` : 'not served, nor is any other'
+  const error = new KafkaError('UNSUPPORTED_VERSION', `${api.name} version ${apiVersion} is ${served}`)
+  if (api.key === produceKey && apiVersion >= 0 && apiVersion <= 2) return refuseProduce(header, reader)
+  const { min, max } = parseVersions(api.versions)
   const shapeVersion = Math.min(Math.max(apiVersion, min), max)
   const isDeclared = shapeVersion === apiVersion
   const response =
-    isDeclared && handler.fail
-      ? handler.fail(decodeRequest(handler.api, apiVersion, reader), error, context)
-      : failureResponse(handler.api, error)
+    isDeclared && handler?.fail
+      ? handler.fail(decodeRequest(api, apiVersion, reader), error, context)
+      : failureResponse(api, shapeVersion, error)
   if (!response) return undefined
-  return frame(header, (writer) => {
-    writeResponseHeader(handler.api, shapeVersion, header.correlationId, writer)
-    encodeResponse(handler.api, shapeVersion, response, writer)
+  return frame((writer) => {
+    writeResponseHeader(api, shapeVersion, header.correlationId, writer)
+    encodeResponse(api, shapeVersion, response, writer)
   })
 }
 
@@ -85,13 +90,13 @@ function refuseProduce(header: RequestHeader, reader: Reader): readonly Uint8Arr
       logAppendTimeMs: -1n,
     })),
   }))
-  return frame(header, (writer) => {
+  return frame((writer) => {
     writeResponseHeader(ProduceBefore3, header.apiVersion, header.correlationId, writer)
     encodeResponse(ProduceBefore3, header.apiVersion, { responses, throttleTimeMs: 0 }, writer)
   })
 }
 
-function frame(_header: RequestHeader, write: (writer: Writer) => void): readonly Uint8Array[] {
+function frame(write: (writer: Writer) => void): readonly Uint8Array[] {
   const writer = new Writer()
   writer.int32(0)
   write(writer)

@@ -5,10 +5,12 @@ import { CreateTopics } from '../../protocol/apis/create-topics.ts'
 import { Fetch } from '../../protocol/apis/fetch.ts'
 import { InitProducerId } from '../../protocol/apis/init-producer-id.ts'
 import { Produce } from '../../protocol/apis/produce.ts'
+import { apis } from '../../protocol/apis/index.ts'
 import { decodeResponse } from '../../protocol/compile.ts'
 import { errorCodes } from '../../protocol/errors.ts'
 import { frameRequest, parseResponse } from '../../protocol/frame.ts'
 import { Reader } from '../../protocol/reader.ts'
+import { inVersions, parseVersions } from '../../protocol/versions.ts'
 import { handlers } from '../../src/apis/index.ts'
 import { startTestBroker, versionsOf } from '../support/broker.ts'
 import { fetchRequest, produceRequest } from '../support/requests.ts'
@@ -63,6 +65,16 @@ for (const version of versionsOf(ApiVersions)) {
   })
 }
 
+test('the APIs of transactions are not advertised while there are none', async (t) => {
+  const broker = await startTestBroker(t)
+  const { apiKeys } = await broker.send(ApiVersions, 4, software)
+  const keys = new Set(apiKeys.map(({ apiKey }) => apiKey))
+  assert.deepEqual(
+    [24, 25, 26, 27, 28].filter((key) => keys.has(key)),
+    [],
+  )
+})
+
 test('T2: an unknown version of ApiVersions gets the body of version 0, error 35, and all keys', async (t) => {
   const broker = await startTestBroker(t)
   const client = await broker.connect()
@@ -107,6 +119,26 @@ test('T33: a version beyond the declared ones is answered with 35 in the nearest
   const old = await client.exchange(requestBytes(CreateTopics.key, 0, 'ffff'))
   assert.equal(parseResponse(CreateTopics, { apiVersion: 2, correlationId: 77 }, old).topics.length, 0)
 })
+
+for (const api of apis.filter(({ key }) => !handlers.some((handler) => handler.api.key === key))) {
+  test(`T33: ${api.name}, which is known and not served, is answered with 35, and the connection lives`, async (t) => {
+    const broker = await startTestBroker(t)
+    const client = await broker.connect()
+    const { min, max } = parseVersions(api.versions)
+    for (let version = min; version <= max; version++) {
+      const frame = await client.exchange(requestBytes(api.key, version, 'ffff00'))
+      const response = parseResponse(api, { apiVersion: version, correlationId: 77 }, frame)
+      const { errorCode } = api.response
+      if (errorCode && inVersions(errorCode.options.versions, version))
+        assert.equal(Reflect.get(response, 'errorCode'), 35)
+    }
+    assert.equal((await client.send(ApiVersions, 3, software)).errorCode, 0)
+    assert.deepEqual(
+      broker.log.filter(({ level }) => level !== 'debug'),
+      [],
+    )
+  })
+}
 
 test('an unknown key closes its connection with one line in the log, and no other connection', async (t) => {
   const broker = await startTestBroker(t)
