@@ -54,6 +54,7 @@ class Schedule {
   #disk: CrashDisk
   #mirror: TestBroker | undefined
   #isSourceUp = true
+  #isFailedOver = false
   #liesPercent = 0
 
   static async start(t: TestContext, seed: number): Promise<Schedule> {
@@ -100,7 +101,10 @@ class Schedule {
   }
 
   async #openMirror(): Promise<void> {
-    this.#mirror = await startTestBroker(this.#t, { network: this.#network, disk: this.#disk, port: 9093, seed: 7 })
+    const disk = this.#disk
+    // One that was killed has been stopped, as well as it could.
+    const cleanup = { after: (stop: () => unknown) => this.#t.after(() => (disk === this.#disk ? stop() : undefined)) }
+    this.#mirror = await startTestBroker(cleanup, { network: this.#network, disk, port: 9093, seed: 7 })
     if (this.#mirror.broker.links!.listLinks().length > 0) await this.checkHistory()
   }
 
@@ -239,7 +243,7 @@ class Schedule {
   async checkHistory(): Promise<void> {
     const mirror: TestBroker | undefined = this.#mirror
     const topic = mirror?.broker.parts.topics.find('orders')
-    if (!mirror || !topic) return
+    if (!mirror || !topic || this.#isFailedOver) return
     for (const { partitionIndex } of topic.partitions) {
       const bytes: unknown = await bytesOf(mirror, 'orders', partitionIndex).catch((error: unknown) => error)
       if (bytes instanceof Error && bytes.message.includes('has offsets')) continue // the log start has moved meanwhile
@@ -328,12 +332,23 @@ class Schedule {
   async failOver(): Promise<void> {
     if (!this.#mirror) await this.#openMirror()
     await this.#killSource()
-    const mirror = this.#mirror!
-    const { links } = mirror.broker
-    const before = describe(mirror).partitions.map(({ leaderEpoch }) => leaderEpoch)
+    const { links } = this.#mirror!.broker
+    const before = describe(this.#mirror!).partitions.map(({ leaderEpoch }) => leaderEpoch)
     const [change] = await links!.changeMirrors(linkName, 'failover', { names: ['orders'] }, { validateOnly: false })
     assert.equal(change!.errorCode, null)
+    this.#isFailedOver = true
+    // It was answered: nothing that comes now may change where it ends.
+    const ends = describe(this.#mirror!).partitions.map(({ logEndOffset }) => logEndOffset)
+    const killedAfterMs = this.random.below(8)
+    if (this.#chance(60)) {
+      await new Promise((resolve) => setTimeout(resolve, killedAfterMs))
+      await this.#killMirror(this.#chance(30))
+      await this.#openMirror()
+    }
+    const mirror = this.#mirror!
     await until('the mirror is STOPPED', () => describe(mirror).status === 'STOPPED', 1_000)
+    for (const { partitionIndex, lastSourceFetchOffset } of describe(mirror).partitions)
+      assert(lastSourceFetchOffset <= ends[partitionIndex]!, 'the stop offset is what was mirrored')
     for (const { partitionIndex, leaderEpoch } of describe(mirror).partitions) {
       const { logs, topics } = mirror.broker.parts
       const view = logs.view(topics.find('orders')!.partitions[partitionIndex]!.log)
