@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { suite, test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Metadata } from '../../protocol/apis/metadata.ts'
 import { silentLogger } from '../../src/environment/logger.ts'
@@ -59,157 +59,160 @@ async function startReady(t: TestContext, args: readonly string[], env: Record<s
   return { started, line: await readFile(readyFile, 'utf8') }
 }
 
-test('the ready file is one JSON line with ports, cluster id and pid, written when both ports answer', async (t) => {
-  const dataDir = join(await temporaryFolder(t), 'data')
-  const { started, line } = await startReady(t, [
-    '--http-port',
-    '0',
-    '--data-dir',
-    dataDir,
-    '--cluster-id',
-    'my-cluster',
-  ])
-  assert.match(line, /^[^\n]+\n$/)
-  const { port, httpPort, clusterId, pid } = JSON.parse(line) as Record<string, number | string>
-  assert.deepEqual([clusterId, pid], ['my-cluster', started.child.pid])
-  assert(Number(port) > 0)
-  const response = await fetch(`http://127.0.0.1:${httpPort}/kafka/v3/clusters/my-cluster`)
-  assert.equal(response.status, 200)
-  await response.arrayBuffer()
-})
-
-test('the banner says what it is, its version, where clients connect, where the data is, and what to type next', async (t) => {
-  const dataDir = join(await temporaryFolder(t), 'data')
-  const { started, line } = await startReady(t, ['--http-port', '0', '--data-dir', dataDir])
-  const { port, httpPort } = JSON.parse(line) as { port: number; httpPort: number }
-  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string
-  }
-  for (const text of [
-    `Titorelli ${version}`,
-    `127.0.0.1:${port}`,
-    `http://127.0.0.1:${httpPort}`,
-    dataDir,
-    'Next:',
-    `kcat -b 127.0.0.1:${port}`,
-  ]) {
-    assert(started.stdout.includes(text), `${text} is missing in ${started.stdout}`)
-  }
-})
-
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`${signal} ends it with status 0 within five seconds`, async (t) => {
-    const { started } = await startReady(t, ['--http-port', '0', '--memory'])
-    const startedMs = performance.now()
-    started.child.kill(signal)
-    assert.deepEqual(await started.ended, { status: 0, signal: null }, started.stderr)
-    assert(performance.now() - startedMs < 5_000)
+// They mostly wait for other processes.
+suite('titorelli start', { concurrency: 3 }, () => {
+  test('the ready file is one JSON line with ports, cluster id and pid, written when both ports answer', async (t) => {
+    const dataDir = join(await temporaryFolder(t), 'data')
+    const { started, line } = await startReady(t, [
+      '--http-port',
+      '0',
+      '--data-dir',
+      dataDir,
+      '--cluster-id',
+      'my-cluster',
+    ])
+    assert.match(line, /^[^\n]+\n$/)
+    const { port, httpPort, clusterId, pid } = JSON.parse(line) as Record<string, number | string>
+    assert.deepEqual([clusterId, pid], ['my-cluster', started.child.pid])
+    assert(Number(port) > 0)
+    const response = await fetch(`http://127.0.0.1:${httpPort}/kafka/v3/clusters/my-cluster`)
+    assert.equal(response.status, 200)
+    await response.arrayBuffer()
   })
-}
 
-for (const [what, hang, status, message] of [
-  ['a stop that hangs', 'http.Server.prototype.close = () => undefined', 1, /not stopped within/],
-  ['something that is still open', 'setInterval(() => undefined, 1_000)', 0, /^$/],
-] as const) {
-  test(`${what} does not keep SIGTERM from ending the process within five seconds`, limit, async (t) => {
-    const preload = encodeURIComponent(`import http from 'node:http'; ${hang}`)
-    const env = { NODE_OPTIONS: `--import=data:text/javascript,${preload}` }
-    const { started } = await startReady(t, ['--http-port', '0', '--memory'], env)
-    const startedMs = performance.now()
-    started.child.kill('SIGTERM')
-    assert.deepEqual(await started.ended, { status, signal: null })
-    assert(performance.now() - startedMs < 5_000)
-    assert.match(started.stderr, message)
+  test('the banner says what it is, its version, where clients connect, where the data is, and what to type next', async (t) => {
+    const dataDir = join(await temporaryFolder(t), 'data')
+    const { started, line } = await startReady(t, ['--http-port', '0', '--data-dir', dataDir])
+    const { port, httpPort } = JSON.parse(line) as { port: number; httpPort: number }
+    const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string
+    }
+    for (const text of [
+      `Titorelli ${version}`,
+      `127.0.0.1:${port}`,
+      `http://127.0.0.1:${httpPort}`,
+      dataDir,
+      'Next:',
+      `kcat -b 127.0.0.1:${port}`,
+    ]) {
+      assert(started.stdout.includes(text), `${text} is missing in ${started.stdout}`)
+    }
   })
-}
 
-test('port 0 is advertised as the port that was picked, and an advertised address as it was given', async (t) => {
-  for (const [args, expected] of [
-    [['--memory'], (port: number) => `127.0.0.1:${port}`],
-    [['--host', '0.0.0.0', '--advertised', 'broker.example:0'], (port: number) => `broker.example:${port}`],
-    [['--host', '::', '--advertised', 'broker.example:19092'], () => 'broker.example:19092'],
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    test(`${signal} ends it with status 0 within five seconds`, async (t) => {
+      const { started } = await startReady(t, ['--http-port', '0', '--memory'])
+      const startedMs = performance.now()
+      started.child.kill(signal)
+      assert.deepEqual(await started.ended, { status: 0, signal: null }, started.stderr)
+      assert(performance.now() - startedMs < 5_000)
+    })
+  }
+
+  for (const [what, hang, status, message] of [
+    ['a stop that hangs', 'http.Server.prototype.close = () => undefined', 1, /not stopped within/],
+    ['something that is still open', 'setInterval(() => undefined, 1_000)', 0, /^$/],
   ] as const) {
-    const { line } = await startReady(t, ['--no-http', '--memory', ...args])
-    const { port } = JSON.parse(line) as { port: number }
-    const socket = await nodeNetwork(silentLogger).connect({ host: '127.0.0.1', port }, { timeoutMs: 5_000 })
-    const client = new TestClient(socket)
-    const { brokers } = await client.send(Metadata, 9, metadataRequest([]))
-    client.close()
-    assert.deepEqual(
-      brokers.map((broker) => `${broker.host}:${broker.port}`),
-      [expected(port)],
-    )
+    test(`${what} does not keep SIGTERM from ending the process within five seconds`, limit, async (t) => {
+      const preload = encodeURIComponent(`import http from 'node:http'; ${hang}`)
+      const env = { NODE_OPTIONS: `--import=data:text/javascript,${preload}` }
+      const { started } = await startReady(t, ['--http-port', '0', '--memory'], env)
+      const startedMs = performance.now()
+      started.child.kill('SIGTERM')
+      assert.deepEqual(await started.ended, { status, signal: null })
+      assert(performance.now() - startedMs < 5_000)
+      assert.match(started.stderr, message)
+    })
   }
-})
 
-test('the cluster id of a data folder survives a restart, after SIGTERM and after SIGKILL', async (t) => {
-  const dataDir = join(await temporaryFolder(t), 'data')
-  const ids: unknown[] = []
-  for (const signal of ['SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
-    const { started, line } = await startReady(t, ['--no-http', '--data-dir', dataDir])
-    ids.push((JSON.parse(line) as { clusterId: string }).clusterId)
-    started.child.kill(signal)
-    await started.ended
+  test('port 0 is advertised as the port that was picked, and an advertised address as it was given', async (t) => {
+    for (const [args, expected] of [
+      [['--memory'], (port: number) => `127.0.0.1:${port}`],
+      [['--host', '0.0.0.0', '--advertised', 'broker.example:0'], (port: number) => `broker.example:${port}`],
+      [['--host', '::', '--advertised', 'broker.example:19092'], () => 'broker.example:19092'],
+    ] as const) {
+      const { line } = await startReady(t, ['--no-http', '--memory', ...args])
+      const { port } = JSON.parse(line) as { port: number }
+      const socket = await nodeNetwork(silentLogger).connect({ host: '127.0.0.1', port }, { timeoutMs: 5_000 })
+      const client = new TestClient(socket)
+      const { brokers } = await client.send(Metadata, 9, metadataRequest([]))
+      client.close()
+      assert.deepEqual(
+        brokers.map((broker) => `${broker.host}:${broker.port}`),
+        [expected(port)],
+      )
+    }
+  })
+
+  test('the cluster id of a data folder survives a restart, after SIGTERM and after SIGKILL', async (t) => {
+    const dataDir = join(await temporaryFolder(t), 'data')
+    const ids: unknown[] = []
+    for (const signal of ['SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
+      const { started, line } = await startReady(t, ['--no-http', '--data-dir', dataDir])
+      ids.push((JSON.parse(line) as { clusterId: string }).clusterId)
+      started.child.kill(signal)
+      await started.ended
+    }
+    assert.equal(new Set(ids).size, 1)
+  })
+
+  test('two brokers can not share a data folder', async (t) => {
+    const dataDir = join(await temporaryFolder(t), 'data')
+    await startReady(t, ['--no-http', '--data-dir', dataDir])
+    const second = new Started(t, ['start', '--port', '0', '--no-http', '--data-dir', dataDir])
+    assert.equal((await second.ended).status, 1)
+    assert(second.stderr.includes(dataDir), second.stderr)
+  })
+
+  test('without HTTP the ready file says null and the banner says off', async (t) => {
+    const { started, line } = await startReady(t, ['--no-http', '--memory'])
+    assert.equal((JSON.parse(line) as { httpPort: number | null }).httpPort, null)
+    assert.match(started.stdout, /HTTP API: +off/)
+    assert.match(started.stdout, /Data: +in memory/)
+  })
+
+  for (const flag of ['--port', '--http-port'] as const) {
+    test(`a ${flag} in use is named, and the status is 1`, limit, async (t) => {
+      const server = createServer()
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      t.after(() => server.close())
+      const { port } = server.address() as AddressInfo
+      const other = flag === '--port' ? '--http-port' : '--port'
+      const started = new Started(t, ['start', '--memory', flag, `${port}`, other, '0'])
+      assert.equal((await started.ended).status, 1, started.stdout)
+      assert.match(started.stderr, new RegExp(`\\b${port}\\b.*in use`))
+    })
   }
-  assert.equal(new Set(ids).size, 1)
-})
 
-test('two brokers can not share a data folder', async (t) => {
-  const dataDir = join(await temporaryFolder(t), 'data')
-  await startReady(t, ['--no-http', '--data-dir', dataDir])
-  const second = new Started(t, ['start', '--port', '0', '--no-http', '--data-dir', dataDir])
-  assert.equal((await second.ended).status, 1)
-  assert(second.stderr.includes(dataDir), second.stderr)
-})
+  for (const [args, pattern] of [
+    [['--port', 'ninety'], /--port=ninety.*expected a port/],
+    [['--config', 'num.partitions=none'], /num\.partitions=none.*--config.*expected/],
+    [['--config', 'no.such.config=1'], /no\.such\.config/],
+    [['--config-file', '/nowhere/server.properties'], /\/nowhere\/server\.properties/],
+    [['--host', '0.0.0.0'], /--advertised/],
+    [['--no-such-flag'], /--no-such-flag/],
+  ] as const) {
+    test(`start ${args.join(' ')} ends with status 2 and says what was expected`, limit, async (t) => {
+      const started = new Started(t, ['start', '--memory', ...args])
+      assert.equal((await started.ended).status, 2, started.stdout)
+      assert.match(started.stderr, pattern)
+    })
+  }
 
-test('without HTTP the ready file says null and the banner says off', async (t) => {
-  const { started, line } = await startReady(t, ['--no-http', '--memory'])
-  assert.equal((JSON.parse(line) as { httpPort: number | null }).httpPort, null)
-  assert.match(started.stdout, /HTTP API: +off/)
-  assert.match(started.stdout, /Data: +in memory/)
-})
-
-for (const flag of ['--port', '--http-port'] as const) {
-  test(`a ${flag} in use is named, and the status is 1`, limit, async (t) => {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    t.after(() => server.close())
-    const { port } = server.address() as AddressInfo
-    const other = flag === '--port' ? '--http-port' : '--port'
-    const started = new Started(t, ['start', '--memory', flag, `${port}`, other, '0'])
-    assert.equal((await started.ended).status, 1, started.stdout)
-    assert.match(started.stderr, new RegExp(`\\b${port}\\b.*in use`))
+  test('flags win over KAFKA_ variables, those over the config file', limit, async (t) => {
+    const file = join(await temporaryFolder(t), 'server.properties')
+    await writeFile(file, 'num.partitions=2\nlog.segment.bytes=1048576\n')
+    const env = { KAFKA_NUM_PARTITIONS: 'wrong', KAFKA_LOG_SEGMENT_BYTES: 'wrong', KAFKA_HEAP_OPTS: '-Xmx1g' }
+    const args = ['start', '--memory', '--config-file', file, '--config', 'num.partitions=3']
+    const refused = new Started(t, args, env)
+    assert.equal((await refused.ended).status, 2)
+    assert.match(refused.stderr, /log\.segment\.bytes=wrong.*KAFKA_LOG_SEGMENT_BYTES/)
+    assert.doesNotMatch(refused.stderr, /num\.partitions/, 'a stronger source hides the wrong value')
   })
-}
 
-for (const [args, pattern] of [
-  [['--port', 'ninety'], /--port=ninety.*expected a port/],
-  [['--config', 'num.partitions=none'], /num\.partitions=none.*--config.*expected/],
-  [['--config', 'no.such.config=1'], /no\.such\.config/],
-  [['--config-file', '/nowhere/server.properties'], /\/nowhere\/server\.properties/],
-  [['--host', '0.0.0.0'], /--advertised/],
-  [['--no-such-flag'], /--no-such-flag/],
-] as const) {
-  test(`start ${args.join(' ')} ends with status 2 and says what was expected`, limit, async (t) => {
-    const started = new Started(t, ['start', '--memory', ...args])
-    assert.equal((await started.ended).status, 2, started.stdout)
-    assert.match(started.stderr, pattern)
+  test('the command refuses a Node that is too old with a clear message', async () => {
+    const source = await readFile(bin, 'utf8')
+    assert.doesNotMatch(source, /\?\?|\?\.|^await |[^.]\bawait /m, 'no syntax that Node 12 can not parse')
+    assert.match(source, /needs Node/)
   })
-}
-
-test('flags win over KAFKA_ variables, those over the config file', limit, async (t) => {
-  const file = join(await temporaryFolder(t), 'server.properties')
-  await writeFile(file, 'num.partitions=2\nlog.segment.bytes=1048576\n')
-  const env = { KAFKA_NUM_PARTITIONS: 'wrong', KAFKA_LOG_SEGMENT_BYTES: 'wrong', KAFKA_HEAP_OPTS: '-Xmx1g' }
-  const args = ['start', '--memory', '--config-file', file, '--config', 'num.partitions=3']
-  const refused = new Started(t, args, env)
-  assert.equal((await refused.ended).status, 2)
-  assert.match(refused.stderr, /log\.segment\.bytes=wrong.*KAFKA_LOG_SEGMENT_BYTES/)
-  assert.doesNotMatch(refused.stderr, /num\.partitions/, 'a stronger source hides the wrong value')
-})
-
-test('the command refuses a Node that is too old with a clear message', async () => {
-  const source = await readFile(bin, 'utf8')
-  assert.doesNotMatch(source, /\?\?|\?\.|^await |[^.]\bawait /m, 'no syntax that Node 12 can not parse')
-  assert.match(source, /needs Node/)
 })
