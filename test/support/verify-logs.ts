@@ -97,6 +97,10 @@ export class VerifyWorld {
   fetchErrors: (number | undefined)[] = []
   onFetch: (fetches: number) => void = () => {}
   onRead: (reads: number) => void = () => {}
+  /** Before each answer of the source. */
+  onCall: () => void = () => {}
+  /** Its logs were dropped. */
+  isMirrorGone = false
   fetches = 0
   reads = 0
 
@@ -169,6 +173,7 @@ export class VerifyWorld {
       }
     }
     const read = (request: ReadRequest): ReadResult => {
+      if (this.isMirrorGone) return { ok: false, code: 'UNKNOWN_LOG', retriable: false, message: 'it was dropped' }
       const view = viewOf(request.log)
       if (request.offset < view.logStartOffset || request.offset > view.highWatermark) {
         return { ok: false, code: 'OFFSET_OUT_OF_RANGE', retriable: false, message: 'out of range', view }
@@ -177,7 +182,7 @@ export class VerifyWorld {
       return { ok: true, view, chunks, aborted: [] }
     }
     const fake: Partial<LogStore> = {
-      find: ({ partitionIndex }) => this.#handles[partitionIndex],
+      find: ({ partitionIndex }) => (this.isMirrorGone ? undefined : this.#handles[partitionIndex]),
       view: viewOf,
       epochAt: (log, offset) =>
         this.mirror[log.id.partitionIndex]!.batches.find(({ header }) => lastOffsetOf(header) >= offset)?.header
@@ -194,6 +199,7 @@ export class VerifyWorld {
   #remote(): Remote {
     const guard = async <T extends object>(answer: () => T): Promise<RemoteResult<T>> => {
       await this.#turn()
+      this.onCall()
       return this.sourceFailure ?? { ok: true, ...answer() }
     }
     const offsets = (timestampMs: bigint) =>
