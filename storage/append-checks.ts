@@ -23,11 +23,12 @@ import {
   sizeBytesOf,
   timestampTypeOf,
   verifyCrc,
+  withCreateTime,
   type BatchRef,
   type Compression,
 } from '../protocol/records/batch.ts'
 import { rebuild } from '../protocol/records/build.ts'
-import { readRecords } from '../protocol/records/record.ts'
+import { readRecords, timestampMsOf } from '../protocol/records/record.ts'
 import type { AppendEntry, Failure, LogConfig, RecordError, StorageCode } from './log-store.ts'
 import { failure } from './outcome.ts'
 
@@ -47,7 +48,7 @@ export function checkBatches(entry: AppendEntry, options: CheckOptions): readonl
       const refused = checkShape(batch, entry.origin) ?? checkRules(batch, entry.origin, options)
       if (refused) return refused
       if (entry.origin !== 'client') continue
-      const wanted = recompressed(batch, options.config)
+      const wanted = recompressed(withOwnTimestamps(batch, options.config), options.config)
       if (wanted !== batch) batches = batches.with(index, wanted)
     } catch (error) {
       if (error instanceof RecordsError) return failure(codeOfRecordsError[error.code], error.message)
@@ -94,29 +95,45 @@ function checkRules(batch: BatchRef, origin: AppendEntry['origin'], options: Che
   if (bytes.length > config.maxMessageBytes) {
     return failure('BATCH_TOO_LARGE', `batch has ${bytes.length} bytes, expected up to ${config.maxMessageBytes}`)
   }
+  if (header.baseOffset !== 0n) {
+    return failure('INVALID_RECORD', `batch has base offset ${header.baseOffset}, expected 0`)
+  }
   if (isControl(header)) return failure('INVALID_RECORD', 'clients may not write control records')
-  if (header.producerId >= 0n && (header.baseSequence < 0 || header.producerEpoch < 0)) {
+  if (header.producerId >= 0n && header.baseSequence < 0) {
     return failure(
       'INVALID_RECORD',
-      `producer ${header.producerId} sent epoch ${header.producerEpoch} and sequence ${header.baseSequence}, expected 0 or more`,
+      `producer ${header.producerId} sent sequence ${header.baseSequence}, expected 0 or more`,
     )
   }
   return checkTimestamps(batch, options) ?? (config.cleanupPolicy.compact ? checkKeys(batch, config) : undefined)
 }
 
-function checkTimestamps(batch: BatchRef, { config, nowMs }: CheckOptions): Failure | undefined {
+function checkTimestamps(batch: BatchRef, { config, nowMs }: CheckOptions): Refusal | undefined {
   if (config.messageTimestampType === 'LogAppendTime') return undefined // the append's own time replaces the batch's
-  if (timestampTypeOf(batch.header) === 'LogAppendTime') {
-    return failure('INVALID_TIMESTAMP', 'producers may not set the timestamp type to LogAppendTime')
-  }
+  const oldest = nowMs - config.messageTimestampBeforeMaxMs
+  const newest = nowMs + config.messageTimestampAfterMaxMs
+  const isGood = (timestampMs: bigint): boolean =>
+    timestampMs === -1n || (timestampMs >= oldest && timestampMs <= newest)
   const { maxTimestamp } = batch.header
-  if (maxTimestamp === -1n) return undefined
-  const [before, after] = [config.messageTimestampBeforeMaxMs, config.messageTimestampAfterMaxMs]
-  if (nowMs - maxTimestamp <= before && maxTimestamp - nowMs <= after) return undefined
-  return failure(
-    'INVALID_TIMESTAMP',
-    `timestamp ${maxTimestamp} is out of range, expected ${nowMs - before} to ${nowMs + after}`,
-  )
+  if (isGood(maxTimestamp)) return undefined
+  const textOf = (timestampMs: bigint): string =>
+    `timestamp ${timestampMs} is out of range, expected ${oldest} to ${newest}`
+  const recordErrors: RecordError[] = []
+  let batchIndex = 0
+  for (const record of readRecords(batch, { maxDecompressedBytes: config.maxDecompressedMessageBytes })) {
+    const timestampMs = timestampMsOf(batch.header, record)
+    if (!isGood(timestampMs)) recordErrors.push({ batchIndex, message: textOf(timestampMs) })
+    batchIndex += 1
+  }
+  return { ...failure('INVALID_TIMESTAMP', textOf(maxTimestamp)), recordErrors }
+}
+
+/** What a producer says of append times does not count: the records keep the times they were given. */
+function withOwnTimestamps(batch: BatchRef, config: LogConfig): BatchRef {
+  const isForeign = timestampTypeOf(batch.header) === 'LogAppendTime' && config.messageTimestampType === 'CreateTime'
+  if (!isForeign) return batch
+  const bytes = withCreateTime(Uint8Array.from(batch.bytes))
+  return { bytes, header: readBatchHeader(bytes) }
 }
 
 /** Compaction knows records by their key. */

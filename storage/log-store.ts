@@ -93,7 +93,7 @@ export interface Appended {
   readonly baseOffset: bigint
   readonly lastOffset: bigint
   readonly logStartOffset: bigint
-  /** The append time in milliseconds where the topic uses LogAppendTime, else -1. */
+  /** The append time in milliseconds where the topic uses LogAppendTime, else -1; of a duplicate the time it was written with. */
   readonly logAppendTimeMs: bigint
   /** The batch was there already: these are the offsets it has. */
   readonly duplicate: boolean

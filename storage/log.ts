@@ -282,7 +282,7 @@ export class PartitionLog implements LogHandle {
       baseOffset: lastOffset - BigInt(offsetDelta),
       lastOffset,
       logStartOffset: this.state.logStartOffset,
-      logAppendTimeMs: this.state.config.messageTimestampType === 'LogAppendTime' ? timestampMs : -1n,
+      logAppendTimeMs: timestampMs, // as Kafka, whatever the timestamp type
       duplicate: true,
     }
     if (lastOffset < this.state.highWatermark) return answer(pending, result)

@@ -258,6 +258,13 @@ export function withLogAppendTime(bytes: Uint8Array, logAppendTimeMs: bigint): U
   return sealInPlace(bytes)
 }
 
+/** Takes the timestamp type LogAppendTime from a batch, in place, with a new CRC. Returns the same bytes. */
+export function withCreateTime(bytes: Uint8Array): Uint8Array {
+  const view = dataViewOf(bytes)
+  view.setInt16(attributesAt, view.getInt16(attributesAt) & ~timestampTypeBit)
+  return sealInPlace(bytes)
+}
+
 /** Writes the CRC of the batch into it: the last step of whoever changed a byte behind the checksum. Returns the same bytes. */
 export function sealInPlace(bytes: Uint8Array): Uint8Array {
   dataViewOf(bytes).setUint32(crcAt, crcOf(bytes))

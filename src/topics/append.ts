@@ -3,7 +3,6 @@ import {
   compressionOf,
   isTransactional,
   RecordsError,
-  splitBatches,
   splitWholeBatches,
   type BatchRef,
   type RecordsErrorCode,
@@ -67,8 +66,7 @@ function split(records: readonly Uint8Array[] | null): BatchRef[] {
   const bytes = records?.[0]
   if (!bytes) return []
   try {
-    // A batch that is cut is none, as in Kafka; bytes behind a whole one are an error.
-    return splitWholeBatches(bytes).length === 0 ? [] : splitBatches(bytes)
+    return splitWholeBatches(bytes) // a batch that is cut is none, as in Kafka
   } catch (error) {
     throw kafkaErrorOf(error)
   }

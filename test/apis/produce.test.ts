@@ -174,11 +174,13 @@ test('a record without a key on a compacted topic is named in the record errors'
 
 test('a retry of an idempotent batch gets the offsets of the first attempt', async (t) => {
   const broker = await startTestBroker(t, { topics: { orders: 1 } })
-  const batch = { producerId: 9n, producerEpoch: 0, baseSequence: 0 }
+  const baseTimestampMs = BigInt(Date.now())
+  const batch = { producerId: 9n, producerEpoch: 0, baseSequence: 0, baseTimestampMs }
   const request = produceRequest({ records: [batchOf(['a', 'b'], batch)] })
-  const first = await broker.send(Produce, 9, request)
-  const second = await broker.send(Produce, 9, request)
-  assert.deepEqual(second, first)
+  const first = (await broker.send(Produce, 9, request)).responses[0]!.partitionResponses[0]!
+  const second = (await broker.send(Produce, 9, request)).responses[0]!.partitionResponses[0]!
+  assert.equal(first.logAppendTimeMs, -1n)
+  assert.deepEqual(second, { ...first, logAppendTimeMs: baseTimestampMs }, 'as Kafka: with the time of the batch')
   const gap = produceRequest({ records: [batchOf(['d'], { ...batch, baseSequence: 9 })] })
   const { responses } = await broker.send(Produce, 9, gap)
   assert.equal(responses[0]!.partitionResponses[0]!.errorCode, errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER)

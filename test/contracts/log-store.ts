@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert'
 import { test, type TestContext } from 'node:test'
 import { lastOffsetOf, sealInPlace, splitBatches, type BatchRef } from '../../protocol/records/batch.ts'
 import { buildEndTransactionMarker } from '../../protocol/records/control.ts'
-import { readBatchHeader, verifyCrc, crcOf } from '../../protocol/records/batch.ts'
+import { readBatchHeader, timestampTypeOf, verifyCrc, crcOf } from '../../protocol/records/batch.ts'
 import { decodeRecords } from '../../protocol/records/record.ts'
 import type { AppendResult, LogHandle, LogStore, Result, StorageCode, WakeCause } from '../../storage/log-store.ts'
 import {
@@ -109,7 +109,7 @@ function appendContract(name: string, open: Open): void {
 
   test(`${name}: an append writes offset and leader epoch into the batch and leaves every other byte`, async (t) => {
     const { store, log } = await open(t)
-    const batch = testBatch({ values: ['a', 'b'], baseOffset: 99n, leaderEpoch: 55 })
+    const batch = testBatch({ values: ['a', 'b'], leaderEpoch: 55 })
     const before = Buffer.from(batch.bytes)
     await append(store, log)
     succeeded(await append(store, log, { batches: [batch], mode: { kind: 'assign', leaderEpoch: 3 } }))
@@ -232,12 +232,7 @@ function checkContract(name: string, open: Open): void {
       { messageTimestampBeforeMaxMs: 1000n },
       () => testBatch({ baseTimestampMs: testNowMs - 1001n }),
     ],
-    [
-      "a timestamp type that is the broker's",
-      'INVALID_TIMESTAMP',
-      {},
-      () => testBatch({ timestampType: 'LogAppendTime' }),
-    ],
+    ['a batch with an offset of its own', 'INVALID_RECORD', {}, () => testBatch({ baseOffset: 99n })],
     ['a flipped bit', 'CORRUPT_BATCH', {}, () => flipped(testBatch(), -2)],
     ['a length that is not its own', 'CORRUPT_BATCH', {}, () => cut(testBatch())],
     ['magic 1', 'UNSUPPORTED_MAGIC', {}, () => withMagic(testBatch(), 1)],
@@ -251,6 +246,33 @@ function checkContract(name: string, open: Open): void {
       assert.equal(succeeded(await append(store, log, { batches: [testBatch()] })).baseOffset, 0n)
     })
   }
+
+  test(`${name}: records keep their times when a producer claims that they are those of an append`, async (t) => {
+    const { store, log } = await open(t)
+    const batch = testBatch({ baseTimestampMs: testNowMs - 5n, timestampType: 'LogAppendTime' })
+    succeeded(await append(store, log, { batches: [batch] }))
+    const [written] = await readAllBatches(store, log)
+    assert.equal(timestampTypeOf(written!.header), 'CreateTime')
+    assert.equal(decodeRecords(written!)[0]!.timestampMs, testNowMs - 5n)
+    assert(verifyCrc(written!))
+    assert.equal(timestampTypeOf(readBatchHeader(batch.bytes)), 'LogAppendTime', 'the bytes of the caller stay')
+  })
+
+  test(`${name}: a refusal for timestamps names the records that are out of range`, async (t) => {
+    const { store, log } = await open(t)
+    const late = testNowMs + 3_600_001n
+    const records = [
+      { value: 'a', timestampMs: late },
+      { value: 'b', timestampMs: testNowMs },
+      { value: 'c', timestampMs: late },
+    ]
+    const result = await append(store, log, { batches: [testBatch({ records })] })
+    assert(!result.ok && result.code === 'INVALID_TIMESTAMP')
+    assert.deepEqual(
+      result.recordErrors?.map(({ batchIndex }) => batchIndex),
+      [0, 2],
+    )
+  })
 
   test(`${name}: the bounds of size and time themselves are accepted`, async (t) => {
     const batch = testBatch({ baseTimestampMs: testNowMs + 3_600_000n })
