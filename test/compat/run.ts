@@ -13,7 +13,9 @@ const reportFile = join(folder, 'peers.tsv')
 const failed: string[] = []
 
 const patterns = process.argv.slice(2)
-const status = await runTests(patterns.length > 0 ? patterns : ['test/compat/**/*.compat.ts'])
+const status = await runTests(
+  patterns.length > 0 ? patterns : ['test/compat/**/*.compat.ts', 'test/differential/*.compat.ts'],
+)
 if (status !== 0) failed.push(`the tests ended with status ${status}`)
 
 let skippedCount = 0
