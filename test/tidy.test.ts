@@ -237,6 +237,21 @@ test('comments and docs name no file that is not there', () => {
   assert.deepEqual(missing, [])
 })
 
+test('docs/architecture.md has a row for every room, and for none that is not there', () => {
+  const text = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
+  const rows = text.split('\n').filter((line) => line.startsWith('| `'))
+  const named = rows.flatMap((line) => [...line.split('|')[1]!.matchAll(/`([\w/]+)\/`/g)].map(([, room]) => room!))
+  const rooms = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  assert.deepEqual(
+    named.toSorted(byText),
+    ['protocol', 'storage', ...rooms.map(({ name }) => `src/${name}`)].toSorted(byText),
+  )
+})
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : 1
+}
+
 test('the rules see what they forbid', () => {
   const bad = sourceOf(
     'src/apis/bad.ts',
