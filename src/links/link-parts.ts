@@ -23,6 +23,8 @@ export interface LinkParts {
 export interface LinkContext {
   readonly configs: LinkConfigs
   readonly remote: Remote
+  /** How often the source is asked for its topics and leaders, in ms. */
+  readonly refreshMs: number
   /** Makes the fetcher of a source broker fetch the partition, and no other. */
   assign(partition: MirrorPartition, brokerId: number, topic: RemoteTopic): void
   readinessChanged(partition: MirrorPartition): void

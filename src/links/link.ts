@@ -81,6 +81,10 @@ export class Link implements LinkContext {
     return this.#unavailable
   }
 
+  get refreshMs(): number {
+    return Math.min(refreshMaxMs, Number(this.configs.metadataMaxAgeMs))
+  }
+
   mirror(topicId: Uuid): MirrorTopic | undefined {
     return this.#mirrors.get(topicId)
   }
@@ -229,8 +233,7 @@ export class Link implements LinkContext {
       if (!result.ok) return this.#onUnreachable(result)
       this.#onReached(result.metadata)
       const isPaused = await this.#apply(result.metadata)
-      const periodMs = Math.min(refreshMaxMs, Number(this.configs.metadataMaxAgeMs))
-      return isPaused ? Math.min(periodMs, pausedRefreshMs) : periodMs
+      return isPaused ? Math.min(this.refreshMs, pausedRefreshMs) : this.refreshMs
     } catch (error) {
       this.#parts.environment.logger.error({ err: error }, 'a round of a link broke off')
       return refreshMaxMs

@@ -4,12 +4,13 @@
  */
 import assert from 'node:assert/strict'
 import { errorNameOf } from '../../protocol/errors.ts'
-import { lastOffsetOf, RecordsError, splitWholeBatches, type BatchRef } from '../../protocol/records/batch.ts'
+import { lastOffsetOf, type BatchRef, type RecordsError } from '../../protocol/records/batch.ts'
 import type { AppendResult, Fence, LogHandle, LogStore } from '../../storage/log-store.ts'
 import type { Clock, Logger, Random, Timer } from '../environment/environment.ts'
 import type { FetchedPartition, FetchPosition, RemoteTopic } from '../remote/remote.ts'
 import type { LinkConfigs } from './link-configs.ts'
 import type { MirrorTopicError } from './link-service.ts'
+import { receivedBatches } from './received-batches.ts'
 
 /** From this Fetch version on the source itself compares histories (KIP-595's lastFetchedEpoch). */
 const epochCheckFromVersion = 12
@@ -77,6 +78,8 @@ export class MirrorPartition {
   #backoffMs = 0
   #truncationsSeen = 0
   #isMovingStart = false
+  /** Below this offset batches go in one by one: one of them is broken, and those in front of it are good. */
+  #carefulUntil = -1n
   /** Nothing is taken below `epochCheckFromVersion` before the histories were compared. */
   #isValidated = false
   #whenIdle: (() => void)[] = []
@@ -297,22 +300,16 @@ export class MirrorPartition {
   }
 
   #take(records: Uint8Array): Promise<void> | undefined {
-    let batches: readonly BatchRef[]
-    try {
-      batches = splitWholeBatches(records).filter(({ header }) => lastOffsetOf(header) >= this.#nextOffset)
-    } catch (error) {
-      return this.#unreadable(error)
-    }
-    if (batches.length === 0) {
-      // Only the beginning of a batch that is larger than what was asked for.
-      if (records.length > 0) this.#maxBytes = Math.min(this.#maxBytes * 2, 0x3fffffff)
-      return undefined
-    }
-    return this.#append(batches)
+    const { batches: received, broken } = receivedBatches(records)
+    const batches = received.filter(({ header }) => lastOffsetOf(header) >= this.#nextOffset)
+    if (batches.length > 0) return this.#append(this.#nextOffset < this.#carefulUntil ? batches.slice(0, 1) : batches)
+    if (broken) return this.#unreadable(broken)
+    // Only the beginning of a batch that is larger than what was asked for.
+    if (records.length > 0) this.#maxBytes = Math.min(this.#maxBytes * 2, 0x3fffffff)
+    return undefined
   }
 
-  #unreadable(error: unknown): undefined {
-    if (!(error instanceof RecordsError)) throw error
+  #unreadable(error: RecordsError): undefined {
     if (error.code === 'UNSUPPORTED_MAGIC') {
       this.stop()
       this.#parts.owner.fail('UNSUPPORTED_MESSAGE_FORMAT', `partition ${this.partitionIndex}: ${error.message}`)
@@ -337,6 +334,8 @@ export class MirrorPartition {
     this.#pendingAppends--
     this.#pendingBytes -= sizeBytes
     assert(result)
+    if (!result.ok && result.code === 'CORRUPT_BATCH' && batches.length > 1)
+      this.#carefulUntil = lastOffsetOf(last) + 1n
     this.#appended(result)
     if (this.#pendingAppends > 0) return
     for (const resolve of this.#whenIdle.splice(0)) resolve()

@@ -268,9 +268,9 @@ export class MirrorTopic implements PartitionOwner {
     const { leader, leaderEpoch } = remote.partitions[partition.partitionIndex]!
     if (leader !== partition.leaderId || leaderEpoch !== partition.leaderEpoch) partition.forgetValidation()
     partition.leaderEpoch = leaderEpoch
-    if (leader < 0) return
-    this.#link.assign(partition, leader, remote)
     if (!partition.isRunning && !partition.trouble && !this.#isStopped) partition.start()
+    if (leader >= 0) this.#link.assign(partition, leader, remote)
+    else partition.unreached('the source has no leader for this partition', this.#link.refreshMs)
   }
 
   async #syncConfigs({ name, configs, mirror }: TopicImage & { readonly mirror: MirrorImage }): Promise<void> {

@@ -1,11 +1,11 @@
 import { lastOffsetOf, type BatchRef } from '../../protocol/records/batch.ts'
+import { readBatches } from './received-batches.ts'
 import type { LogHandle, LogView, ReadFound } from '../../storage/log-store.ts'
 import {
   type Chunk,
   type ChunkReader,
   type ChunkResult,
   failed,
-  readBatches,
   reserveForVerify,
   type VerifyJob,
 } from './verify-parts.ts'

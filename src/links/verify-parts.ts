@@ -1,12 +1,5 @@
 /** What a verification is made of: its parts, its task, its limits, and how each step can end. */
-import {
-  batchHeaderSizeBytes,
-  type BatchRef,
-  dataViewOf,
-  readBatchHeader,
-  RecordsError,
-  sizeBytesOf,
-} from '../../protocol/records/batch.ts'
+import type { BatchRef } from '../../protocol/records/batch.ts'
 import type { Uuid } from '../../protocol/schema.ts'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'
 import type { Clock, Logger } from '../environment/environment.ts'
@@ -110,33 +103,6 @@ export interface ChunkReader {
 
 export function failed(scope: Failed['scope'], message: string): Failed {
   return { kind: 'failed', scope, message }
-}
-
-/** The batches at the start of `bytes`: up to a cut one, which is no damage, or up to bytes that can't be a batch. */
-export function readBatches(bytes: Uint8Array): { readonly batches: BatchRef[]; readonly damage: string | undefined } {
-  const view = dataViewOf(bytes)
-  const batches: BatchRef[] = []
-  let position = 0
-  while (bytes.length - position > 0) {
-    let batch: BatchRef | undefined
-    try {
-      batch = batchAt(bytes, position, view)
-    } catch (error) {
-      if (!(error instanceof RecordsError)) throw error
-      return { batches, damage: error.message }
-    }
-    if (!batch) break
-    batches.push(batch)
-    position += batch.bytes.length
-  }
-  return { batches, damage: undefined }
-}
-
-function batchAt(bytes: Uint8Array, position: number, view: DataView): BatchRef | undefined {
-  if (bytes.length - position < batchHeaderSizeBytes) return undefined
-  const header = readBatchHeader(bytes, position, view)
-  const end = position + sizeBytesOf(header)
-  return end > bytes.length ? undefined : { bytes: bytes.subarray(position, end), header }
 }
 
 /** Waits for memory of the links' share. */

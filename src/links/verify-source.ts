@@ -14,10 +14,10 @@ import {
   type ChunkResult,
   type Failed,
   failed,
-  readBatches,
   reserveForVerify,
   type VerifyJob,
 } from './verify-parts.ts'
+import { readBatches } from './received-batches.ts'
 import { nextOffsetOf } from './verify-mirror-log.ts'
 
 export interface SourceBounds {

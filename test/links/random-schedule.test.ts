@@ -50,7 +50,6 @@ class Schedule {
   readonly #network = new MemoryNetwork(nodeClock)
   readonly #source: ScriptedSource
   readonly #model: RandomSource
-  #keepsUnsynced = false
   #disk: CrashDisk
   #mirror: TestBroker | undefined
   #isSourceUp = true
@@ -74,7 +73,7 @@ class Schedule {
     this.#network = world.network
     this.#source = world.source
     this.#model = new RandomSource(world.source, 'orders', world.random)
-    this.#disk = new CrashDisk(() => (this.#keepsUnsynced ? 0.999_999_999 : this.random.below(1000) / 1000))
+    this.#disk = new CrashDisk(() => this.random.below(1000) / 1000)
     const hostility = this.random.below(6)
     // Without topic ids a recreation is told by heuristics: another test has those.
     const hasIds = this.#source.release === '4.0'
@@ -196,8 +195,7 @@ class Schedule {
     this.#disk.tornShare = this.random.below(100) / 100
     this.#disk.fault = () => 'IO'
     await mirror.broker.stop().catch(() => undefined) // its disk does nothing any more
-    this.#keepsUnsynced = keepsUnsynced
-    this.#disk = await this.#disk.crash()
+    this.#disk = keepsUnsynced ? this.#disk.kill() : await this.#disk.crash()
   }
 
   async #restartMirror(): Promise<void> {
@@ -346,7 +344,10 @@ class Schedule {
       await this.#openMirror()
     }
     const mirror = this.#mirror!
-    await until('the mirror is STOPPED', () => describe(mirror).status === 'STOPPED', 1_000)
+    const isStopped = (): boolean => describe(mirror).status === 'STOPPED'
+    await until('the mirror is STOPPED', isStopped, 1_000).catch((error: unknown) => {
+      throw new Error(toJson([describe(mirror), mirror.log.slice(-10)]), { cause: error })
+    })
     for (const { partitionIndex, lastSourceFetchOffset } of describe(mirror).partitions)
       assert(lastSourceFetchOffset <= ends[partitionIndex]!, 'the stop offset is what was mirrored')
     for (const { partitionIndex, leaderEpoch } of describe(mirror).partitions) {

@@ -60,6 +60,11 @@ export class CrashDisk implements Disk {
     return new CrashDisk(this.#random, this.#inner)
   }
 
+  /** The process ends and the machine goes on: all that was written stays. As after `crash`, the result is the disk to go on with. */
+  kill(): CrashDisk {
+    return new CrashDisk(this.#random, this.#inner)
+  }
+
   async readFile(path: string): Promise<Uint8Array> {
     await this.#call('read', path)
     return this.#inner.readFile(path)

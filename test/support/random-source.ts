@@ -58,7 +58,13 @@ export class RandomSource {
 
   #addEmpty(count: number): void {
     for (let index = 0; index < count; index++)
-      this.topic.partitions.push({ leader: this.#anyBroker(), leaderEpoch: 0, logStartOffset: 0n, batches: [] })
+      this.topic.partitions.push({
+        leader: this.#anyBroker(),
+        leaderEpoch: 0,
+        logStartOffset: 0n,
+        epochStarts: [{ leaderEpoch: 0, startOffset: 0n }],
+        batches: [],
+      })
   }
 
   anyPartition(): number {
@@ -81,6 +87,9 @@ export class RandomSource {
     const partition = this.topic.partitions[partitionIndex]!
     partition.leader = this.#anyBroker()
     partition.leaderEpoch += 1 + this.#random.below(3)
+    const startOffset = this.endOf(partitionIndex)
+    const before = partition.epochStarts!.filter((epoch) => epoch.startOffset < startOffset)
+    partition.epochStarts = [...before, { leaderEpoch: partition.leaderEpoch, startOffset }]
   }
 
   /** Another leader that lacks the last batches: they are lost. */

@@ -69,6 +69,8 @@ export interface ScriptedPartition {
   logStartOffset: bigint
   /** Default: behind the last batch. */
   highWatermark?: bigint
+  /** Where each leader epoch began. Default: with its first batch. */
+  epochStarts?: { readonly leaderEpoch: number; readonly startOffset: bigint }[]
   batches: Uint8Array[]
 }
 
@@ -429,18 +431,22 @@ function endOf({ batches, highWatermark, logStartOffset }: ScriptedPartition): b
   return highWatermark ?? (last ? lastOffsetOf(last.header) + 1n : logStartOffset)
 }
 
-/** As Kafka's leader epoch cache tells it, from the epochs in the batches. */
+/** As Kafka's leader epoch cache tells it. */
 function epochEndOf(partition: ScriptedPartition, asked: number): { leaderEpoch: number; endOffset: bigint } {
-  const batches = splitBatches(Buffer.concat(partition.batches))
   if (asked > partition.leaderEpoch) return { leaderEpoch: -1, endOffset: -1n }
   if (asked === partition.leaderEpoch) return { leaderEpoch: partition.leaderEpoch, endOffset: endOf(partition) }
-  const above = batches.find(({ header }) => header.partitionLeaderEpoch > asked)
-  const below = batches.filter(({ header }) => header.partitionLeaderEpoch <= asked).at(-1)
+  const starts = partition.epochStarts ?? epochStartsOf(partition)
+  const above = starts.find(({ leaderEpoch }) => leaderEpoch > asked)
+  const below = starts.findLast(({ leaderEpoch }) => leaderEpoch <= asked)
   if (!below) return { leaderEpoch: -1, endOffset: -1n }
-  return {
-    leaderEpoch: below.header.partitionLeaderEpoch,
-    endOffset: above?.header.baseOffset ?? endOf(partition),
-  }
+  return { leaderEpoch: below.leaderEpoch, endOffset: above?.startOffset ?? endOf(partition) }
+}
+
+function epochStartsOf({ batches }: ScriptedPartition): NonNullable<ScriptedPartition['epochStarts']> {
+  return splitBatches(Buffer.concat(batches)).map(({ header }) => ({
+    leaderEpoch: header.partitionLeaderEpoch,
+    startOffset: header.baseOffset,
+  }))
 }
 
 function sessionRequestOf(request: RequestOf<typeof Fetch>, version: number) {
