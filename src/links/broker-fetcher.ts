@@ -10,6 +10,8 @@ import type { MirrorPartition } from './mirror-partition.ts'
 
 /** How long to wait for memory before asking again. */
 const memoryRetryMs = 10
+/** What a fetch of an idle source reserves: it grows while answers are full, so that many idle ones leave room for others. */
+const idleBytes = 65_536
 
 export interface FetcherParts {
   readonly remote: Remote
@@ -74,12 +76,7 @@ export class BrokerFetcher {
     const { remote, clock, configs, memory } = this.#parts
     const { signal } = this.#abort
     const session = remote.openFetchSession(this.brokerId)
-    const options = {
-      maxWaitMs: configs.replicaFetchWaitMaxMs,
-      minBytes: configs.replicaFetchMinBytes,
-      maxBytes: configs.replicaFetchResponseMaxBytes,
-      signal,
-    }
+    const size = new FetchSize(configs.replicaFetchResponseMaxBytes)
     try {
       while (!signal.aborted) {
         this.#isAwake = false
@@ -88,17 +85,21 @@ export class BrokerFetcher {
           await this.#sleep()
           continue
         }
-        if (!memory.tryReserveForLinks(options.maxBytes)) {
+        const maxBytes = size.bytes
+        if (!memory.tryReserveForLinks(maxBytes)) {
+          size.shrink()
           await clock.sleep(memoryRetryMs, signal)
           continue
         }
         if (this.#mustRestart) session.restart()
         this.#mustRestart = false
         const positions = [...asked.values()].map(({ position }) => position)
-        const result = await session.fetch(positions, options)
-        memory.release('link', options.maxBytes)
+        const { replicaFetchWaitMaxMs: maxWaitMs, replicaFetchMinBytes: minBytes } = configs
+        const result = await session.fetch(positions, { maxWaitMs, minBytes, maxBytes, signal })
+        memory.release('link', maxBytes)
         if (signal.aborted) return
         if (result.ok) {
+          size.note(result.partitions.reduce((sum, { records }) => sum + records.length, 0))
           // A session tells only what is new to it: what was dropped here would stay unknown until the source has more.
           if (this.#deliver(asked, result.partitions, result.version) === 'dropped') this.#mustRestart = true
           continue
@@ -169,6 +170,26 @@ export class BrokerFetcher {
         resolve()
       }
     })
+  }
+}
+
+/** How much to ask for next: as much as the last answers had, doubled while they are full. */
+class FetchSize {
+  readonly #maxBytes: number
+  bytes: number
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+    this.bytes = Math.min(maxBytes, 1_048_576)
+  }
+
+  note(answerBytes: number): void {
+    if (answerBytes * 2 > this.bytes) this.bytes = Math.min(this.bytes * 4, this.#maxBytes)
+    else if (answerBytes * 8 < this.bytes) this.shrink()
+  }
+
+  shrink(): void {
+    this.bytes = Math.min(this.#maxBytes, Math.max(idleBytes, Math.floor(this.bytes / 2)))
   }
 }
 

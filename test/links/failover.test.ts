@@ -9,6 +9,7 @@ import type { LinkParts } from '../../src/links/link-parts.ts'
 import { startTestBroker, type TestBroker } from '../support/broker.ts'
 import { CrashDisk } from '../support/crash-disk.ts'
 import { describe, endOf, linkName, produce, startMirrorPair, until, untilMirrored } from '../support/mirror.ts'
+import { Gate, gatedLogs, withMethods } from '../support/gate.ts'
 import { batchOf } from '../support/records.ts'
 import { produceRequest } from '../support/requests.ts'
 import { appendTo, fastLink, startScriptedMirror, untilEnd } from '../support/scripted-mirror.ts'
@@ -25,48 +26,6 @@ async function failOver({ broker }: TestBroker): Promise<void> {
 
 function untilStopped(mirror: TestBroker): Promise<void> {
   return until('the mirror is STOPPED', () => describe(mirror).status === 'STOPPED', 1_000)
-}
-
-/** A gate that calls wait at while it is closed. */
-class Gate {
-  #open: (() => void) | undefined
-  #opened: Promise<void> = Promise.resolve()
-  waiting = 0
-
-  close(): void {
-    this.#opened = new Promise((resolve) => (this.#open = resolve))
-  }
-
-  open(): void {
-    this.#open?.()
-  }
-
-  async pass(): Promise<void> {
-    this.waiting++
-    await this.#opened
-    this.waiting--
-  }
-}
-
-/** The same object, but for these methods. */
-function withMethods<T extends object>(inner: T, methods: Partial<T>): T {
-  return new Proxy(inner, {
-    get(target, name) {
-      const own = methods[name as keyof T] as unknown
-      if (own) return own
-      const value = Reflect.get(target, name, target) as unknown
-      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value
-    },
-  })
-}
-
-function gatedLogs(logs: LogStore, gate: Gate): LogStore {
-  return withMethods(logs, {
-    append: async (...args: Parameters<LogStore['append']>) => {
-      await gate.pass()
-      return logs.append(...args)
-    },
-  })
 }
 
 test('a mirror that is failing over is not started again by another change of the cluster', async (t) => {
