@@ -10,10 +10,13 @@ import type { LinkParts } from './link-parts.ts'
 import { LinkServiceError, type CreateMirror } from './link-service.ts'
 import { isAlwaysSynced, syncedOverrides } from './mirrored-configs.ts'
 
+/** Runs a change of links and mirrors behind those before it: it sees the image that they left. */
+export type InTurn = <T>(work: () => Promise<T>) => Promise<T>
+
 /** @throws LinkServiceError, with the reason why the mirror can't be. Nothing was changed then. */
 export async function createMirrorTopic(
   parts: LinkParts,
-  { link, image }: { readonly link: Link; readonly image: LinkImage },
+  { link, image, inTurn }: { readonly link: Link; readonly image: LinkImage; readonly inTurn: InTurn },
   request: CreateMirror,
 ): Promise<string> {
   const { sourceTopicName } = request
@@ -21,7 +24,26 @@ export async function createMirrorTopic(
   if (parts.metadata.image.topics.has(name)) throw topicExists(name)
   const source = await findSource(link, sourceTopicName)
   const configs = await configsOf(link, request)
-  const { environment, topics } = parts
+  await inTurn(async () => {
+    // The source was asked meanwhile: the link may be gone.
+    if (!parts.metadata.image.linksById.has(image.linkId))
+      throw new LinkServiceError('LINK_NOT_FOUND', `link '${image.name}' was deleted`)
+    await create(parts, { name, source, configs, image }, request)
+  })
+  return name
+}
+
+async function create(
+  { environment, topics }: LinkParts,
+  about: {
+    readonly name: string
+    readonly source: RemoteTopic
+    readonly configs: ReadonlyMap<string, string>
+    readonly image: LinkImage
+  },
+  { sourceTopicName, replicationFactor }: CreateMirror,
+): Promise<void> {
+  const { name, source, configs, image } = about
   const topicId = environment.random.uuid()
   const state = { topicId, state: 'ACTIVE', sinceMs: BigInt(Math.floor(environment.clock.nowMs())) }
   try {
@@ -29,7 +51,7 @@ export async function createMirrorTopic(
       name,
       topicId,
       partitionCount: source.partitions.length,
-      ...(request.replicationFactor !== undefined && { replicationFactor: request.replicationFactor }),
+      ...(replicationFactor !== undefined && { replicationFactor }),
       configs,
       extraRecords: [
         record(Mirror, { topicId, linkId: image.linkId, sourceTopicName, sourceTopicId: source.topicId }),
@@ -41,7 +63,6 @@ export async function createMirrorTopic(
     if (error.errorName === 'TOPIC_ALREADY_EXISTS') throw topicExists(name)
     throw new LinkServiceError('INVALID_REQUEST', error.message, { cause: error })
   }
-  return name
 }
 
 function topicExists(name: string): LinkServiceError {

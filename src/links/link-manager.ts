@@ -139,7 +139,8 @@ export class LinkManager implements LinkService {
     const link = this.#links.get(image.linkId)
     if (!link || image.failure)
       throw new LinkServiceError('INVALID_REQUEST', `link '${linkName}' is failed: ${image.failure?.reason ?? ''}`)
-    const name = await createMirrorTopic(this.#parts, { link, image }, request)
+    const inTurn = <T>(work: () => Promise<T>): Promise<T> => this.#change(work)
+    const name = await createMirrorTopic(this.#parts, { link, image, inTurn }, request)
     return this.describeMirror(linkName, name)
   }
 

@@ -298,6 +298,19 @@ test('a link with live mirrors is only deleted by force, which stops them', asyn
   assert.equal(await produce(pair.mirror), 1n)
 })
 
+test('a mirror of a link that is deleted while its source is asked is not created', async (t) => {
+  const pair = await startMirrorPair(t, { linkConfigs: fast })
+  const links = linkOf(pair)
+  const creation = links.createMirror(linkName, { sourceTopicName: 'orders' })
+  const refused = assert.rejects(
+    creation,
+    (error) => error instanceof LinkServiceError && ['LINK_NOT_FOUND', 'SOURCE_UNREACHABLE'].includes(error.code),
+  )
+  await links.deleteLink(linkName, { force: false, validateOnly: false })
+  await refused
+  assert.equal(pair.mirror.broker.parts.topics.find('orders'), undefined)
+})
+
 for (const [what, request, code] of [
   ['of a topic the source does not have', { sourceTopicName: 'nothing' }, 'SOURCE_TOPIC_NOT_FOUND'],
   ['under another name than its source', { sourceTopicName: 'orders', mirrorTopicName: 'x' }, 'RENAMING_NOT_SUPPORTED'],
