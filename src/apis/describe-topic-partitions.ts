@@ -5,7 +5,7 @@ import { KafkaError } from '../errors.ts'
 import { isInternalTopic } from '../metadata/image.ts'
 import { findNameError } from '../topics/topic-names.ts'
 import type { Topic } from '../topics/topics.ts'
-import { allTopicOperations } from './authorized-operations.ts'
+import { allTopicOperations, operationsNotAsked } from './authorized-operations.ts'
 import { defineHandler, type BrokerParts, type Context } from './handler.ts'
 
 type Cursor = RequestOf<typeof DescribeTopicPartitions>['cursor']
@@ -22,16 +22,18 @@ export const describeTopicPartitions = defineHandler({
     const { cursor } = request
     if (cursor && cursor.partitionIndex < 0)
       throw new KafkaError('INVALID_REQUEST', `the cursor has partition ${cursor.partitionIndex}, expected 0 or more`)
+    if (cursor && request.topics.length > 0 && !request.topics.some(({ name }) => name === cursor.topicName))
+      throw new KafkaError('INVALID_REQUEST', `the cursor is at topic ${cursor.topicName}, which was not asked for`)
     let room = Math.max(Math.min(broker.config.maxRequestPartitionSizeLimit, request.responsePartitionLimit), 1)
     const topics: TopicResponse[] = []
     for (const name of namesOf(request, broker)) {
       const from = cursor?.topicName === name ? cursor.partitionIndex : 0
+      if (room === 0) return page(topics, { topicName: name, partitionIndex: 0 })
       const topic = broker.topics.find(name)
       if (!topic) {
         topics.push(unknown(name))
         continue
       }
-      if (room === 0) return page(topics, { topicName: name, partitionIndex: 0 })
       const described = describe(topic, from, room, context)
       topics.push(described)
       room -= described.partitions.length
@@ -43,7 +45,11 @@ export const describeTopicPartitions = defineHandler({
 
   fail(request, { errorCode }) {
     return page(
-      request.topics.map(({ name }) => ({ ...unknown(name), errorCode })),
+      request.topics.map(({ name }) => ({
+        ...unknown(name),
+        errorCode,
+        topicAuthorizedOperations: operationsNotAsked,
+      })),
       null,
     )
   },

@@ -111,8 +111,7 @@ export class FetchSessions {
       finish: (news) => {
         const isNamed = news.map(() => true)
         const nowMs = this.#environment.clock.monotonicMs()
-        if (partitions.length === 0 || !this.#makeRoom(partitions.length, nowMs))
-          return { sessionId: noSession, isNamed }
+        if (!this.#makeRoom(partitions.length, nowMs)) return { sessionId: noSession, isNamed }
         const entries = new Map(partitions.map((wanted, index) => [keyOf(wanted), entryOf(wanted, news[index]!)]))
         const id = this.#newId()
         this.#sessions.set(id, { id, isById, createdMs: nowMs, lastUsedMs: nowMs, nextEpoch: 1, entries })
@@ -189,6 +188,11 @@ function update(session: Session, { partitions, forgotten }: FetchSessionRequest
   for (const gone of forgotten) session.entries.delete(keyOf(gone))
 }
 
-function keyOf({ name, topicId, partitionIndex }: Pick<FetchPartition, 'name' | 'topicId' | 'partitionIndex'>): string {
+/** What a partition is known by, whether it is asked for by name or by id. */
+export function keyOf({
+  name,
+  topicId,
+  partitionIndex,
+}: Pick<FetchPartition, 'name' | 'topicId' | 'partitionIndex'>): string {
   return `${topicId === zeroUuid ? name : topicId}:${partitionIndex}`
 }

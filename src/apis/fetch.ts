@@ -4,7 +4,7 @@ import type { RequestOf, ResponseInput } from '../../protocol/schema.ts'
 import type { ReadFound, ReadRequest, ReadResult } from '../../storage/log-store.ts'
 import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
 import { poll, sizeBytesOf } from '../topics/read.ts'
-import type { FetchPartition, FetchSessionRequest, PartitionNews } from './fetch-sessions.ts'
+import { keyOf, type FetchPartition, type FetchSessionRequest, type PartitionNews } from './fetch-sessions.ts'
 import { findPartition, findTopic } from './find-topic.ts'
 import { defineHandler, type Context } from './handler.ts'
 
@@ -60,7 +60,7 @@ export const fetch = defineHandler({
 })
 
 function sessionRequestOf(request: Request, apiVersion: number): FetchSessionRequest {
-  const partitions = request.topics.flatMap(({ topic, topicId, partitions: wanted }) =>
+  const asked = request.topics.flatMap(({ topic, topicId, partitions: wanted }) =>
     wanted.map(({ partition, currentLeaderEpoch, fetchOffset, lastFetchedEpoch, partitionMaxBytes }) => ({
       name: topic,
       topicId,
@@ -71,6 +71,8 @@ function sessionRequestOf(request: Request, apiVersion: number): FetchSessionReq
       maxBytes: Math.max(partitionMaxBytes, 0),
     })),
   )
+  // As in Kafka the last request for a partition counts, in the place of the first.
+  const partitions = [...new Map(asked.map((wanted) => [keyOf(wanted), wanted])).values()]
   const forgotten = request.forgottenTopicsData.flatMap(({ topic, topicId, partitions: indexes }) =>
     indexes.map((partitionIndex) => ({ name: topic, topicId, partitionIndex })),
   )
@@ -84,6 +86,7 @@ function plan(wanted: FetchPartition, request: Request, context: Context, reads:
     const topic = findTopic(context, { name, topicId, isById: context.apiVersion >= idsFromVersion })
     context.authorize('READ', 'TOPIC', topic.image.name)
     const { log } = findPartition(topic, partitionIndex)
+    if (replicaIdOf(request) >= 0) return { error: notAReplica }
     const read: ReadRequest = {
       log,
       offset: fetchOffset,
@@ -99,6 +102,13 @@ function plan(wanted: FetchPartition, request: Request, context: Context, reads:
   }
 }
 
+/** What the followers hear of other clusters that take us for one of theirs: no other broker has replicas. */
+const notAReplica = new KafkaError('NOT_LEADER_OR_FOLLOWER')
+
+function replicaIdOf({ replicaId, replicaState }: Request): number {
+  return Math.max(replicaId, replicaState.replicaId)
+}
+
 /** No records is an empty list of bytes, never null: librdkafka takes null for a broken answer. */
 function refusal(partitionIndex: number, error: { readonly errorCode: number }): PartitionResponse {
   return {
@@ -107,7 +117,7 @@ function refusal(partitionIndex: number, error: { readonly errorCode: number }):
     highWatermark: -1n,
     lastStableOffset: -1n,
     logStartOffset: -1n,
-    abortedTransactions: [],
+    abortedTransactions: error === notAReplica ? null : [],
     preferredReadReplica: -1,
     records: [],
   }

@@ -44,7 +44,9 @@ export const listOffsets = defineHandler({
     const duplicates = duplicatesOf(request)
     const topics = request.topics.map(async ({ name, partitions }) => ({
       name,
-      partitions: await Promise.all(partitions.map((query) => answer(name, query, { request, duplicates }, context))),
+      partitions: await Promise.all(
+        onceEach(partitions).map((query) => answer(name, query, { request, duplicates }, context)),
+      ),
     }))
     return { throttleTimeMs: 0, topics: await Promise.all(topics) }
   },
@@ -70,6 +72,10 @@ function duplicatesOf({ topics }: Request): ReadonlySet<string> {
     }
   }
   return duplicates
+}
+
+function onceEach(partitions: readonly Query[]): Query[] {
+  return [...new Map(partitions.map((query) => [query.partitionIndex, query])).values()]
 }
 
 function keyOf(name: string, { partitionIndex }: Query): string {

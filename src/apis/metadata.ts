@@ -51,7 +51,7 @@ async function describeTopics(request: Request, context: Context): Promise<Topic
   if (isForAll) return [...context.broker.topics.list()].map((topic) => description(topic, request, context))
   checkNames(topics, context.apiVersion)
   const answers: TopicResponse[] = []
-  for (const asked of uniqueOf(topics)) answers.push(await describeTopic(asked, request, context))
+  for (const asked of asksOf(topics)) answers.push(await describeTopic(asked, request, context))
   return answers
 }
 
@@ -62,6 +62,12 @@ function checkNames(topics: readonly Asked[], apiVersion: number): void {
     if (topicId !== zeroUuid)
       throw new KafkaError('INVALID_REQUEST', `Topic IDs are not supported in requests for version ${apiVersion}`)
   }
+}
+
+/** Each topic once. As in Kafka, names do not count beside ids. */
+function asksOf(topics: readonly Asked[]): Iterable<Asked> {
+  const withId = topics.filter(({ topicId }) => topicId !== zeroUuid)
+  return uniqueOf(withId.length > 0 ? withId : topics)
 }
 
 function uniqueOf(topics: readonly Asked[]): Iterable<Asked> {
@@ -80,7 +86,10 @@ async function describeTopic({ name, topicId }: Asked, request: Request, context
     return description(topic, request, context)
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error
-    return refusal(name, zeroUuid, error.errorCode)
+    const refused = refusal(name, zeroUuid, error.errorCode)
+    return request.includeTopicAuthorizedOperations
+      ? { ...refused, topicAuthorizedOperations: allTopicOperations }
+      : refused
   }
 }
 

@@ -278,6 +278,29 @@ for (const version of versionsOf(DescribeCluster)) {
   })
 }
 
+test('a cursor at a topic that was not asked for is refused, for every topic that was', async (t) => {
+  const broker = await startTestBroker(t, { topics: { a: 1, b: 1 } })
+  const request = { topics: [{ name: 'a' }, { name: 'b' }], responsePartitionLimit: 10 }
+  const answer = await broker.send(DescribeTopicPartitions, 0, {
+    ...request,
+    cursor: { topicName: 'aa', partitionIndex: 0 },
+  })
+  assert.deepEqual(
+    answer.topics.map(({ errorCode }) => errorCode),
+    [errorCodes.INVALID_REQUEST, errorCodes.INVALID_REQUEST],
+  )
+})
+
+test('names beside ids do not count in Metadata', async (t) => {
+  const broker = await startTestBroker(t, { topics: { a: 1 } })
+  const { topicId } = broker.broker.parts.topics.find('a')!.image
+  const answer = await broker.send(Metadata, 12, metadataRequest([{ topicId }, 'a', 'missing']))
+  assert.deepEqual(
+    answer.topics.map(({ name }) => name),
+    ['a'],
+  )
+})
+
 test('T18: DescribeTopicPartitions goes page by page, and its lists are never null', async (t) => {
   const broker = await startTestBroker(t, { topics: { b: 3, a: 2 } })
   const seen: [string | null, number][] = []

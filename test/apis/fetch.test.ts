@@ -193,6 +193,27 @@ test('T10: a session by ids hears that its topic was deleted', async (t) => {
   assert.equal(response.responses[0]!.partitions[0]!.errorCode, errorCodes.UNKNOWN_TOPIC_ID)
 })
 
+test('a partition that is named twice in one fetch is read once, as it was named last', async (t) => {
+  const broker = await start(t)
+  await produce(broker, ['a'])
+  await produce(broker, ['b'])
+  const partitions = [{ partition: 0 }, { partition: 0, fetchOffset: 1n }]
+  const { responses } = await broker.send(Fetch, 12, fetchRequest({ partitions }))
+  assert.deepEqual(
+    responses[0]!.partitions.map(({ records }) => valuesOf(records)),
+    [['b']],
+  )
+})
+
+test('a fetch as a replica is refused: no other broker has one', async (t) => {
+  const broker = await start(t)
+  const answer = await broker.send(Fetch, 11, { ...fetchRequest(), replicaId: 2 })
+  assert.equal(answer.responses[0]!.partitions[0]!.errorCode, errorCodes.NOT_LEADER_OR_FOLLOWER)
+  const replicaState = { replicaId: 2, replicaEpoch: 0n }
+  const later = await broker.send(Fetch, 17, { ...fetchRequest({ topicId: idOf(broker) }), replicaState })
+  assert.equal(later.responses[0]!.partitions[0]!.errorCode, errorCodes.NOT_LEADER_OR_FOLLOWER)
+})
+
 test('a stop answers waiting fetches at once', async (t) => {
   const broker = await start(t)
   const client = await broker.connect()

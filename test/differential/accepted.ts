@@ -38,4 +38,62 @@ export const accepted: readonly Accepted[] = [
     why: 'the largest timestamp is the one that the producer wrote into the header: records are not read to append them',
     when: isLabelled('a maximum timestamp that is none of its records'),
   },
+  {
+    api: 'ApiVersions',
+    path: /^apiKeys\[\d+\]$/,
+    why: 'APIs that are not served are not listed',
+    when: ({ ours }) => ours === undefined,
+  },
+  {
+    api: 'ApiVersions',
+    path: /^apiKeys\[\d+\]\.maxVersion$/,
+    why: 'versions that came with Kafka 4.4 are served already',
+    when: ({ kafka, ours }) => Number(ours) > Number(kafka),
+  },
+  {
+    api: 'ApiVersions',
+    path: /^(?:supportedFeatures|finalizedFeatures)(?:\[|$)/,
+    why: 'features stand for what is served, and there are no share groups, streams groups, ELR and controllers here',
+  },
+  {
+    api: 'ApiVersions',
+    path: /^finalizedFeaturesEpoch$/,
+    why: 'the epoch is the offset of a metadata log, which each cluster writes its own records into',
+  },
+  {
+    api: 'Metadata',
+    path: /^topics/,
+    why: 'a topic that is created is in the answer; Kafka answers an error first',
+    when: isLabelled('created', 'a colliding name'),
+  },
+  {
+    api: 'DescribeTopicPartitions',
+    path: /errorCode|topicAuthorizedOperations/,
+    why: 'Kafka fails inside itself, UNKNOWN_SERVER_ERROR, over a name that no topic can have',
+    when: isLabelled('an invalid name'),
+  },
+  {
+    api: /Fetch|ListOffsets/,
+    path: /./,
+    why: 'Kafka fails inside itself, UNKNOWN_SERVER_ERROR, over numbers that mean nothing; here they are taken for the default',
+    when: isLabelled('an isolation level that is none', 'isolation level 5', 'negative limits'),
+  },
+  {
+    api: 'OffsetForLeaderEpoch',
+    path: /leaderEpoch|endOffset/,
+    why: 'an epoch below 0 is unknown; Kafka takes any but -1 for one before the first',
+    when: isLabelled('a negative epoch'),
+  },
+  {
+    api: 'ListOffsets',
+    path: /timestamp|offset|leaderEpoch/,
+    why: 'the largest timestamp is looked for above the log start; Kafka also names records that were deleted',
+    when: isLabelled('the first three records deleted: -3', 'all deleted: -3'),
+  },
+  {
+    api: 'Metadata',
+    path: /./,
+    why: 'Kafka fails inside itself, UNKNOWN_SERVER_ERROR, over a topic with neither id nor name',
+    when: isLabelled('neither id nor name'),
+  },
 ]

@@ -32,12 +32,12 @@ const identities: ReadonlySet<string> = new Set(['topicId', 'clusterId', 'produc
 const nones: ReadonlySet<unknown> = new Set<unknown>([zeroUuid, null, 0, -1, -1n, ''])
 /** The time of day at the broker: it has to be known at both, or at neither. */
 const times: ReadonlySet<string> = new Set(['logAppendTimeMs'])
-/** Lists that Kafka fills from hash maps, and what to order them by. */
+/** Lists that Kafka fills from hash maps, and what their items are known by. Ids differ between the brokers: they are none. */
 const unordered: Readonly<Record<string, (item: Fields) => unknown>> = {
   responses: (item) => `${String(item['name'] ?? item['topic'])} ${errorsOf(item)}`,
   partitionResponses: (item) => item['index'],
   partitions: (item) => item['partitionIndex'] ?? item['partition'],
-  topics: (item) => item['name'] ?? item['topicId'],
+  topics: (item) => item['name'] ?? item['topicName'] ?? item['topic'] ?? `id ${errorsOf(item)}`,
   configs: (item) => item['name'],
   apiKeys: (item) => item['apiKey'],
   configResources: (item) => `${String(item['resourceType'])} ${String(item['resourceName'])}`,
@@ -78,9 +78,15 @@ export class Comparison {
       return
     }
     if (Array.isArray(kafka) && Array.isArray(ours)) {
-      const [theirs, mine] = [inOrder(name, kafka), inOrder(name, ours)]
-      if (theirs.length !== mine.length) return report(path, { kafka: theirs, ours: mine })
-      for (const [index, item] of theirs.entries()) below({ kafka: item, ours: mine[index] }, `[${index}]`, '')
+      const [theirs, mine] = [byKey(name, kafka), byKey(name, ours)]
+      if (theirs && mine) {
+        for (const key of new Set([...theirs.keys(), ...mine.keys()]).values())
+          below({ kafka: theirs.get(key), ours: mine.get(key) }, `[${key}]`, '')
+        return
+      }
+      if (kafka.length !== ours.length) return report(path, { kafka, ours })
+      for (const [index, item] of kafka.entries())
+        below({ kafka: item, ours: ours[index] as unknown }, `[${index}]`, '')
       return
     }
     if (isFields(kafka) && isFields(ours)) {
@@ -118,17 +124,23 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
 }
 
-function inOrder(name: string, items: readonly unknown[]): readonly unknown[] {
+/** The items of a list whose order means nothing, or undefined. Items with the same key are told apart by their order. */
+function byKey(name: string, items: readonly unknown[]): Map<string, unknown> | undefined {
   const keyOf = unordered[name]
-  if (!keyOf || !items.every(isFields)) return items
-  return items.toSorted((a, b) => (String(keyOf(a)) < String(keyOf(b)) ? -1 : 1))
+  if (!keyOf || !items.every(isFields)) return undefined
+  const found = new Map<string, unknown>()
+  for (const item of items) {
+    const key = items.length === 1 ? '' : String(keyOf(item))
+    const repeats = [...found.keys()].filter((known) => known === key || known.startsWith(`${key} again`)).length
+    found.set(repeats === 0 ? key : `${key} again ${repeats}`, item)
+  }
+  return found
 }
 
 /** Tells topics apart whose names are not in the answer. */
-function errorsOf({ partitionResponses }: Fields): string {
-  return Array.isArray(partitionResponses)
-    ? partitionResponses.map((partition: Fields) => String(partition['errorCode'])).join(' ')
-    : ''
+function errorsOf({ errorCode, partitionResponses }: Fields): string {
+  const partitions = Array.isArray(partitionResponses) ? (partitionResponses as Fields[]) : []
+  return [errorCode ?? '', ...partitions.map((partition) => partition['errorCode'])].join(' ')
 }
 
 /**

@@ -3,10 +3,10 @@ import { InitProducerId } from '../../../protocol/apis/init-producer-id.ts'
 import { Produce } from '../../../protocol/apis/produce.ts'
 import { sealInPlace } from '../../../protocol/records/batch.ts'
 import type { Uuid } from '../../../protocol/schema.ts'
-import { versionsOf } from '../../support/broker.ts'
 import { batchOf } from '../../support/records.ts'
 import { fetchRequest, produceRequest } from '../../support/requests.ts'
 import type { Peer, Scenario } from '../peer.ts'
+import { commonVersionsOf } from '../versions.ts'
 import { createTopic, nowMs, topicNameOf, unknownId } from './topic.ts'
 
 /** Both brokers get the same bytes: every batch has this time, unless a row says otherwise. */
@@ -184,7 +184,7 @@ const idempotence: Scenario = {
 const versions: Scenario = {
   name: 'Produce: every version',
   async run(peer) {
-    for (const version of versionsOf(Produce)) {
+    for (const version of commonVersionsOf(Produce)) {
       const topic = `produce-v${version}`
       const topicId = await createTopic(peer, topic)
       await peer.ask('a batch', Produce, version, produceRequest({ topic, topicId, records: [batch('a')] }))
