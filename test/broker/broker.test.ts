@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CreateTopics } from '../../protocol/apis/create-topics.ts'
+import { DescribeConfigs } from '../../protocol/apis/describe-configs.ts'
 import { Fetch } from '../../protocol/apis/fetch.ts'
 import { InitProducerId } from '../../protocol/apis/init-producer-id.ts'
 import { Metadata } from '../../protocol/apis/metadata.ts'
@@ -7,10 +9,12 @@ import { Produce } from '../../protocol/apis/produce.ts'
 import { errorCodes, errorNameOf } from '../../protocol/errors.ts'
 import { DiskError, type Disk, type DiskFile } from '../../storage/disk.ts'
 import { MemoryDisk } from '../../storage/memory-disk.ts'
+import { textOf, type ConfigRow } from '../../src/config/config-table.ts'
+import { topicConfigs } from '../../src/config/topic-configs.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
 import { startTestBroker, type TestBroker } from '../support/broker.ts'
 import { valuesOf } from '../support/records.ts'
-import { fetchRequest, metadataRequest, produceRequest } from '../support/requests.ts'
+import { createTopicsRequest, fetchRequest, metadataRequest, produceRequest } from '../support/requests.ts'
 
 function memoryDisk(): MemoryDisk {
   return new MemoryDisk((run) => nodeClock.defer(run))
@@ -39,6 +43,31 @@ test('topics, records and their configs survive a stop, and leader epochs stay',
   assert.equal(second.broker.parts.topics.find('orders')!.config.retentionMs, 12_345n)
   assert.equal(second.broker.clusterId, first.broker.clusterId)
   assert.equal(await leaderEpochOf(second), 0)
+})
+
+test('every topic config is taken, stored, and shown as set after a restart', async (t) => {
+  const disk = memoryDisk()
+  const first = await startTestBroker(t, { disk })
+  const values = Object.entries<ConfigRow>(topicConfigs).map(
+    ([name, row]) => [name, row.default === null ? '1048576' : textOf(row.type, row.default)] as const,
+  )
+  const { topics } = await first.send(
+    CreateTopics,
+    7,
+    createTopicsRequest('orders', { configs: Object.fromEntries(values) }),
+  )
+  assert.equal(topics[0]!.errorCode, errorCodes.NONE, topics[0]!.errorMessage ?? '')
+  await first.broker.stop()
+
+  const second = await startTestBroker(t, { disk })
+  const resources = [{ resourceType: 2, resourceName: 'orders', configurationKeys: null }]
+  const request = { resources, includeSynonyms: false, includeDocumentation: false }
+  const { results } = await second.send(DescribeConfigs, 4, request)
+  const shown = results[0]!.configs.map(({ name, value, configSource }) => [name, value, configSource])
+  assert.deepEqual(
+    new Map(shown.map((config) => [config[0], config])),
+    new Map(values.map(([name, value]) => [name, [name, value, 1]])),
+  )
 })
 
 test('after an unclean stop the leader epoch is raised durably before anything is appended', async (t) => {
