@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { inspect } from 'node:util'
 import { CompressionTypes } from 'kafkajs'
 import { splitBatches } from '../../protocol/records/batch.ts'
 import {
@@ -271,16 +272,9 @@ test('every client that produces to a mirror is refused at once, with the reason
     codec: 'none',
     records: [{ key: 'k', value: 'x' }],
   })
-  await assert.rejects(sending, (error: unknown) => /INVALID_REQUEST|"apiCode":42|malformed/i.test(describe(error)))
+  await assert.rejects(sending, (error: unknown) => /INVALID_REQUEST|apiCode: 42/.test(inspect(error, { depth: 8 })))
   const topic = JSON.parse(await mirror.mustCli('topic', 'describe', 'orders', '--json')) as {
     partitions: { high_watermark: number }[]
   }
   assert.equal(topic.partitions[0]?.high_watermark, 0, 'nothing was appended')
 })
-
-/** An error with everything below it, as text. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const inner = [error.cause, ...(error instanceof AggregateError ? error.errors : [])]
-  return [error.message, JSON.stringify(error), ...inner.filter(Boolean).map(describe)].join(' | ')
-}
