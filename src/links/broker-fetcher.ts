@@ -19,7 +19,7 @@ export interface FetcherParts {
   readonly logger: Logger
   readonly memory: MemoryBudget
   readonly configs: LinkConfigs
-  /** The broker could not be asked: returns how long to wait, in ms. */
+  /** The broker could not be asked: returns how long to wait at first, in ms. */
   onFailure(failure: RemoteFailure): number
 }
 
@@ -35,6 +35,9 @@ export class BrokerFetcher {
   readonly #abort = new AbortController()
   #wake: (() => void) | undefined
   #isAwake = false
+  /** Why it does not fetch any more: a defect. */
+  #broken: string | undefined
+  #failureCount = 0
   /** A partition that was here before, paused and resumed, is not known to have news by the session. */
   #mustRestart = false
   readonly #done: Promise<void>
@@ -53,6 +56,7 @@ export class BrokerFetcher {
   set(partition: MirrorPartition, topic: RemoteTopic): void {
     if (!this.#partitions.has(partition)) this.#mustRestart = true
     this.#partitions.set(partition, topic)
+    if (this.#broken !== undefined && partition.isRunning) partition.breakDown(this.#broken)
     this.notify()
   }
 
@@ -99,22 +103,28 @@ export class BrokerFetcher {
         memory.release('link', maxBytes)
         if (signal.aborted) return
         if (result.ok) {
+          this.#failureCount = 0
           size.note(result.partitions.reduce((sum, { records }) => sum + records.length, 0))
           // A session tells only what is new to it: what was dropped here would stay unknown until the source has more.
           if (this.#deliver(asked, result.partitions, result.version) === 'dropped') this.#mustRestart = true
           continue
         }
-        const retryInMs = this.#parts.onFailure(result)
+        const retryInMs = this.#backOff(this.#parts.onFailure(result))
         for (const partition of this.#partitions.keys()) partition.unreached(result.message, retryInMs)
         await clock.sleep(retryInMs, signal)
       }
     } catch (error) {
       this.#parts.logger.error({ err: error, sourceBroker: this.brokerId }, 'the fetches of a link broke off')
-      const reason = `broken invariant: ${error instanceof Error ? error.message : String(error)}`
-      for (const partition of this.#partitions.keys()) partition.breakDown(reason)
+      this.#broken = `broken invariant: ${error instanceof Error ? error.message : String(error)}`
+      for (const partition of this.#partitions.keys()) partition.breakDown(this.#broken)
     } finally {
       session.close()
     }
+  }
+
+  #backOff(firstMs: number): number {
+    const retryInMs = firstMs * 2 ** Math.min(this.#failureCount++, 10)
+    return Math.min(retryInMs, Math.max(firstMs, Number(this.#parts.configs.reconnectBackoffMaxMs)))
   }
 
   #positions(): Map<string, Asked> {

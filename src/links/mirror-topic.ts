@@ -303,20 +303,24 @@ export class MirrorTopic implements PartitionOwner {
   }
 
   outOfRange(partition: MirrorPartition): void {
-    this.#background(findWhyOutOfRange(this.#historyOf(partition)))
+    this.#check(partition, findWhyOutOfRange(this.#historyOf(partition)))
   }
 
   validate(partition: MirrorPartition): void {
-    this.#background(validateHistory(this.#historyOf(partition)))
+    this.#check(partition, validateHistory(this.#historyOf(partition)))
   }
 
   #historyOf(partition: MirrorPartition): Parameters<typeof findWhyOutOfRange>[0] {
     return { mirror: this, partition, source: this.#source!, remote: this.#link.remote, parts: this.#parts }
   }
 
-  #background(work: Promise<void>): void {
+  #check(partition: MirrorPartition, work: Promise<void>): void {
     work.catch((error: unknown) => {
-      this.#parts.environment.logger.error({ topicId: this.topicId, err: error }, 'a check of a mirror broke off')
+      this.#parts.environment.logger.error(
+        { partition: partition.log.label, err: error },
+        'a check of a mirror broke off',
+      )
+      partition.breakDown(`broken invariant: ${error instanceof Error ? error.message : String(error)}`)
     })
   }
 }
