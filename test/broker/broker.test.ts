@@ -107,6 +107,40 @@ test('producer ids are never handed out twice, also not after a restart', async 
   assert.equal(ids.size, 9)
 })
 
+/** A disk that notes, in order, what happens to the log files of topics. */
+class NotingDisk extends MemoryDisk {
+  readonly notes: string[] = []
+
+  override async open(path: string, options?: Parameters<Disk['open']>[1]): Promise<DiskFile> {
+    const file = await super.open(path, options)
+    if (!/^orders-\d+\/.*\.log$/.test(path)) return file
+    const write = file.write.bind(file)
+    const sync = file.sync.bind(file)
+    file.write = (...args) => write(...args).then(() => void this.notes.push('written'))
+    file.sync = () => sync().then(() => void this.notes.push('synced'))
+    return file
+  }
+}
+
+for (const isDurable of [false, true]) {
+  test(`with titorelli.durable=${isDurable} an acknowledged batch was written${isDurable ? ' and synced' : ''}, and with acks 0 nobody waits for a sync`, async (t) => {
+    const disk = new NotingDisk((run) => nodeClock.defer(run))
+    const configs = { 'titorelli.durable': `${isDurable}` }
+    const broker = await startTestBroker(t, { disk, configs, topics: { orders: 1 } })
+    const client = await broker.connect()
+    for (const acks of [1, -1]) {
+      disk.notes.length = 0
+      await client.send(Produce, 9, produceRequest({ acks }))
+      assert.deepEqual(disk.notes, isDurable ? ['written', 'synced'] : ['written'])
+    }
+    disk.notes.length = 0
+    client.post(Produce, 9, produceRequest({ acks: 0 }))
+    await client.send(Metadata, 9, metadataRequest([]))
+    while (disk.notes.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    assert.deepEqual(disk.notes, ['written'])
+  })
+}
+
 /** A disk whose writes to log files wait, then fail, while `isBroken`. */
 class BreakableDisk extends MemoryDisk {
   isBroken = false
