@@ -64,7 +64,7 @@ export function describeMirror(
     stateSinceMs: stateSince(mirror, link, status),
     identity: mirror.sourceTopicId === zeroUuid ? 'weak' : 'strong',
     partitions: topic.partitions.map(({ partitionIndex }) =>
-      describePartition(parts, { topic, link, partitionIndex, status }),
+      describePartition(parts, { topic, link, image, partitionIndex, status }),
     ),
   }
 }
@@ -76,7 +76,7 @@ function statusOf({ mirror }: MirrorTopicImage, link: Link | undefined, image: L
 }
 
 function stateSince(mirror: MirrorImage, link: Link | undefined, status: MirrorStatus): number {
-  const unavailableSinceMs = status === 'SOURCE_UNAVAILABLE' ? link?.unavailable?.sinceMs : undefined
+  const unavailableSinceMs = isLinkDown(status) ? link?.unavailable?.sinceMs : undefined
   return unavailableSinceMs ?? Number(mirror.stateSinceMs)
 }
 
@@ -86,8 +86,12 @@ function reasonOf(
 ): string | null {
   if (mirror.reason !== '') return mirror.reason
   if (what.status === 'LINK_FAILED') return what.image.failure!.reason
-  if (what.status === 'SOURCE_UNAVAILABLE') return what.link!.unavailable!.message
+  if (what.status === 'SOURCE_UNAVAILABLE') return what.link?.unavailable?.message ?? null
   return what.problem ?? null
+}
+
+function isLinkDown(status: MirrorStatus): boolean {
+  return status === 'SOURCE_UNAVAILABLE' || status === 'LINK_FAILED'
 }
 
 const restingStates: Partial<Record<MirrorStatus, MirrorPartitionDescription['state']>> = {
@@ -102,9 +106,15 @@ const restingStates: Partial<Record<MirrorStatus, MirrorPartitionDescription['st
 
 function describePartition(
   { logs, topics }: LinkParts,
-  about: { topic: MirrorTopicImage; link: Link | undefined; partitionIndex: number; status: MirrorStatus },
+  about: {
+    topic: MirrorTopicImage
+    link: Link | undefined
+    image: LinkImage
+    partitionIndex: number
+    status: MirrorStatus
+  },
 ): MirrorPartitionDescription {
-  const { topic, link, partitionIndex, status } = about
+  const { topic, link, image, partitionIndex, status } = about
   const { mirror } = topic
   const running = link?.mirror(topic.topicId)?.partitions[partitionIndex]
   const log = topics.findById(topic.topicId)?.partitions[partitionIndex]?.log
@@ -113,7 +123,7 @@ function describePartition(
     mirror.state === 'STOPPED' ? mirror.ends.find((end) => end.partitionIndex === partitionIndex) : undefined
   const lastSourceFetchOffset = ended?.endOffset ?? running?.sourceHighWatermark ?? -1n
   const trouble = status === 'ACTIVE' ? running?.trouble : undefined
-  const outage = status === 'SOURCE_UNAVAILABLE' ? link?.unavailable : undefined
+  const outage = isLinkDown(status) ? link?.unavailable : undefined
   return {
     partitionIndex,
     state: restingStates[status] ?? (trouble ? 'IN_ERROR' : 'ACTIVE'),
@@ -123,7 +133,7 @@ function describePartition(
     logEndOffset: view.logEndOffset,
     leaderEpoch: view.leaderEpoch,
     lastFetchMs: running?.lastFetchMs,
-    reason: trouble?.reason ?? outage?.message ?? (mirror.reason === '' ? null : mirror.reason),
+    reason: trouble?.reason ?? reasonOf(mirror, { problem: undefined, link, image, status }),
     sinceMs: trouble?.sinceMs ?? outage?.sinceMs ?? (status === 'ACTIVE' ? null : Number(mirror.stateSinceMs)),
     nextRetryMs: trouble?.nextRetryMs ?? outage?.nextRetryMs ?? null,
   }

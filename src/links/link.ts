@@ -242,13 +242,10 @@ export class Link implements LinkContext {
 
   #onUnreachable(failure: RemoteFailure): number {
     const { clock, random, logger } = this.#parts.environment
-    if (failure.code === 'WRONG_CLUSTER') {
-      this.#events.onWrongCluster(this, failure.message)
-      return refreshMaxMs
-    }
+    const isWrong = failure.code === 'WRONG_CLUSTER'
     const { reconnectBackoffMs, reconnectBackoffMaxMs } = this.configs
     this.#backoffMs = Math.min(Number(reconnectBackoffMaxMs), this.#backoffMs * 2 || Number(reconnectBackoffMs))
-    const delayMs = this.#backoffMs * (0.8 + random.below(400) / 1000)
+    const delayMs = isWrong ? refreshMaxMs : this.#backoffMs * (0.8 + random.below(400) / 1000)
     const nowMs = clock.nowMs()
     if (!this.#unavailable) logger.warn({ reason: failure.message }, 'the source of a link cannot be reached')
     this.#unavailable = {
@@ -257,6 +254,7 @@ export class Link implements LinkContext {
       sinceMs: this.#unavailable?.sinceMs ?? nowMs,
       nextRetryMs: nowMs + delayMs,
     }
+    if (isWrong) this.#events.onWrongCluster(this, failure.message)
     return delayMs
   }
 

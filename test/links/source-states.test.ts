@@ -133,3 +133,24 @@ test('lag is never negative and exact a second after the last record, also of a 
   await until('the source is missed', () => mirror.broker.links!.describeLink(linkName).state === 'UNAVAILABLE')
   assert.deepEqual(lags(), [0n, 5n, 0n])
 })
+
+test('another cluster at the address fails the link: every partition says why and since when, and goes on after it', async (t) => {
+  const pair = await startScriptedMirror(t)
+  const { source, mirror } = pair
+  appendTo(source, { from: 0n })
+  await untilEnd(pair, 1n)
+  const createdMs = describe(mirror).stateSinceMs
+  source.clusterId = 'other'
+  source.disconnect()
+  await until('the mirror is LINK_FAILED', () => describe(mirror).status === 'LINK_FAILED')
+  const reason = `${source.bootstrapServers} belongs to cluster other, expected cluster scripted-cluster`
+  assert.equal(describe(mirror).reason, reason)
+  assert.ok(describe(mirror).stateSinceMs > createdMs)
+  const { state, reason: told, sinceMs, nextRetryMs } = partitionOf(pair)
+  assert.deepEqual([state, told, sinceMs], ['IN_ERROR', reason, describe(mirror).stateSinceMs])
+  assert.ok(nextRetryMs! > sinceMs!)
+  source.clusterId = 'scripted-cluster'
+  appendTo(source, { from: 1n })
+  await untilEnd(pair, 2n)
+  await until('the link is ACTIVE', () => mirror.broker.links!.describeLink(linkName).state === 'ACTIVE')
+})
