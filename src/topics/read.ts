@@ -30,17 +30,43 @@ export async function poll(
   requests: readonly ReadRequest[],
   options: PollOptions,
 ): Promise<readonly ReadResult[]> {
-  const { logs, clock, memory } = parts
+  const { clock, memory } = parts
   const { minBytes, signal } = options
   const endMs = clock.monotonicMs() + options.maxWaitMs
   for (let isFirst = true; ; isFirst = false) {
-    const maxBytes = Math.min(options.maxBytes, memory.fetchAllowance())
-    const results = await logs.read(requests, { maxBytes, minOneBatch: true })
+    const results = await readCounted(parts, requests, Math.min(options.maxBytes, memory.fetchAllowance()))
     const maxWaitMs = endMs - clock.monotonicMs()
     if (requests.length === 0 || maxWaitMs <= 0 || signal.aborted || isEnough(results, minBytes)) return results
     if (isFirst) options.onWait()
     await waitForData(parts, requests, { minBytes, maxWaitMs, signal })
   }
+}
+
+/**
+ * What a read may bring into memory counts while it is under way: many that wait for the disk together would else hold more
+ * than anybody knows. From then on its answer is counted by its connection.
+ */
+async function readCounted(
+  { logs, memory }: ReadParts,
+  requests: readonly ReadRequest[],
+  maxBytes: number,
+): Promise<readonly ReadResult[]> {
+  const expectedBytes = expectedBytesOf(logs, requests, maxBytes)
+  memory.reserve('response', expectedBytes)
+  try {
+    return await logs.read(requests, { maxBytes, minOneBatch: true })
+  } finally {
+    memory.release('response', expectedBytes)
+  }
+}
+
+function expectedBytesOf(logs: LogStore, requests: readonly ReadRequest[], limitBytes: number): number {
+  let expectedBytes = 0
+  for (const { log, offset, isolation, maxBytes } of requests) {
+    if (logs.find(log.id)) expectedBytes += Math.min(logs.availableBytes(log, offset, isolation), maxBytes)
+    if (expectedBytes >= limitBytes) return limitBytes
+  }
+  return expectedBytes
 }
 
 export function sizeBytesOf(chunks: readonly Uint8Array[]): number {

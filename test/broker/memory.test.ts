@@ -1,9 +1,10 @@
 /** What a whole broker holds for its clients is counted, and bounded. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Fetch } from '../../protocol/apis/fetch.ts'
 import { Produce } from '../../protocol/apis/produce.ts'
 import { startTestBroker, type TestBroker } from '../support/broker.ts'
-import { produceRequest } from '../support/requests.ts'
+import { fetchRequest, produceRequest } from '../support/requests.ts'
 import { SlowDisk } from '../support/slow-disk.ts'
 
 async function until(isSo: () => boolean): Promise<void> {
@@ -61,4 +62,22 @@ test('with a disk that stands still, appends fill the memory budget and no more;
     .find('orders')!
     .partitions.map(({ log }) => broker.broker.parts.logs.view(log).logEndOffset)
   assert.deepEqual(ends, [24n, 24n])
+})
+
+test('fetches that wait for the disk together read less when memory gets short, a batch each at least', async (t) => {
+  const disk = new SlowDisk()
+  const configs = { 'titorelli.memory.budget.bytes': String(16 * 1024 * 1024) }
+  const broker = await startTestBroker(t, { disk, configs, topics: { orders: 1 } })
+  const value = 'x'.repeat(1_000_000)
+  for (let count = 0; count < 12; count++) await broker.send(Produce, 9, produceRequest({ values: [value] }))
+  const clients = await Promise.all(Array.from({ length: 20 }, () => broker.connect()))
+  disk.hold()
+  const partitions = [{ partition: 0, partitionMaxBytes: 7_000_000 }] // the tail in memory does not reach back that far
+  const fetched = clients.map((client) => client.send(Fetch, 11, fetchRequest({ maxBytes: 7_000_000, partitions })))
+  await broker.send(Fetch, 11, fetchRequest({ maxWaitMs: 50, partitions: [{ partition: 0, fetchOffset: 12n }] }))
+  assert(disk.waitingReadBytes > 5_000_000, `${disk.waitingReadBytes}`)
+  assert(disk.waitingReadBytes < 40_000_000, `${disk.waitingReadBytes} bytes are read, of 140 MB asked for`)
+  disk.letGo()
+  for (const { responses } of await Promise.all(fetched)) assert(responses[0]!.partitions[0]!.records!.length > 0)
+  await until(() => broker.broker.parts.memory.usedBytesOf('response') === 0)
 })
