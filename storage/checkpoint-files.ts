@@ -45,6 +45,15 @@ export function parseOffsets(bytes: Uint8Array): PartitionOffset[] | undefined {
   }))
 }
 
+/** `<base>.replaces`, a file of our own: `0`, the count, then a base offset per line. */
+export function formatBaseOffsets(offsets: readonly bigint[]): Uint8Array {
+  return formatLines(offsets.map(String))
+}
+
+export function parseBaseOffsets(bytes: Uint8Array): bigint[] | undefined {
+  return parseLines(bytes, /^\d+$/, (match) => BigInt(match[0]))
+}
+
 /** `partition.metadata`: the id of the topic that the folder belongs to. */
 export function formatPartitionMetadata(topicId: string): Uint8Array {
   return encoder.encode(`version: 0\ntopic_id: ${topicId}\n`)

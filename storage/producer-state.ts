@@ -168,6 +168,13 @@ export class ProducerState {
     this.#aborted = this.#aborted.filter((entry) => entry.lastOffset >= logStartOffset)
   }
 
+  /** Replaces what is known of markers in [from, to): the cleaner has dropped some. */
+  replaceAborted(range: { readonly from: bigint; readonly to: bigint }, entries: readonly AbortedEntry[]): void {
+    const before = this.#aborted.filter((entry) => entry.lastOffset < range.from)
+    const behind = this.#aborted.filter((entry) => entry.lastOffset >= range.to)
+    this.#aborted = [...before, ...entries, ...behind]
+  }
+
   /** Forgets producers that have been silent so long, unless a transaction of theirs is open. Returns how many. */
   expire(nowMs: bigint, expirationMs: bigint): number {
     let count = 0

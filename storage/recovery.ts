@@ -14,6 +14,7 @@ import {
 } from './checkpoint-files.ts'
 import type { Disk } from './disk.ts'
 import type { LogState } from './log-state.ts'
+import { recoverSwaps } from './segment-swap.ts'
 import { maxRelativeOffset, Segment } from './segment.ts'
 
 export interface RecoveryOptions {
@@ -39,7 +40,8 @@ const metadataName = 'partition.metadata'
 export async function recover(state: LogState, options: RecoveryOptions): Promise<Loss | undefined> {
   const { disk, folder } = state
   const isOurs = await claimFolder(state)
-  const names = (await disk.list(folder)).map((entry) => entry.name)
+  let names = (await disk.list(folder)).map((entry) => entry.name)
+  if ((await recoverSwaps(disk, folder, names)).size > 0) names = (await disk.list(folder)).map((entry) => entry.name)
   const bases = names.filter((name) => /^\d{20}\.log$/.test(name)).map((name) => BigInt(name.slice(0, 20)))
   const epochs = isOurs ? ((await loadFile(disk, `${folder}/${epochCheckpointName}`, parseEpochs)) ?? []) : []
   const lostBytes = await loadSegments(state, bases, options.isClean)

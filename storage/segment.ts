@@ -19,6 +19,15 @@ export function segmentFileName(baseOffset: bigint, suffix = 'log'): string {
   return `${baseOffset.toString().padStart(20, '0')}.${suffix}`
 }
 
+/** What a segment may consist of. The log comes last: where it has its final name, all of its files have theirs. */
+export const segmentFileKinds = ['txnindex', 'timeindex', 'index', 'log'] as const
+
+/**
+ * How the files of a segment are called that is not, or no longer, part of its log, as in Kafka: written by the cleaner, on
+ * its way to the place of others, and waiting for its removal. See `segment-swap.ts`.
+ */
+export type SegmentSuffix = '' | '.cleaned' | '.swap' | '.deleted'
+
 export interface ColdRead {
   readonly bytes: Uint8Array
   /** One behind the last offset that was read. */
@@ -30,9 +39,18 @@ export interface ReadLimit {
   readonly minOneBatch: boolean
 }
 
+export interface SegmentOptions {
+  readonly baseOffset: bigint
+  readonly indexIntervalBytes: number
+  /** Begins with empty files, whatever was there. */
+  readonly isNew?: boolean
+  readonly suffix?: SegmentSuffix
+}
+
 export class Segment {
   readonly baseOffset: bigint
-  readonly path: string
+  readonly #folder: string
+  #suffix: SegmentSuffix
   readonly #disk: Disk
   readonly #file: DiskFile
   readonly #index: SparseIndex
@@ -44,25 +62,28 @@ export class Segment {
   #end: 'open' | 'close' | 'remove' = 'open'
   #ended: Promise<void> | undefined
 
-  private constructor(disk: Disk, file: DiskFile, options: { baseOffset: bigint; indexIntervalBytes: number }) {
+  private constructor(disk: Disk, file: DiskFile, options: SegmentOptions & { folder: string }) {
     this.#disk = disk
     this.#file = file
-    this.path = file.path
+    this.#folder = options.folder
+    this.#suffix = options.suffix ?? ''
     this.baseOffset = options.baseOffset
     this.#nextOffset = options.baseOffset
     this.#index = new SparseIndex(options.indexIntervalBytes)
   }
 
   /** Opens or creates the file. Its batches are unknown until they are noted. */
-  static async open(
-    disk: Disk,
-    folder: string,
-    options: { baseOffset: bigint; indexIntervalBytes: number; isNew?: boolean },
-  ): Promise<Segment> {
-    const file = await disk.open(`${folder}/${segmentFileName(options.baseOffset)}`, { create: options.isNew === true })
-    const segment = new Segment(disk, file, options)
+  static async open(disk: Disk, folder: string, options: SegmentOptions): Promise<Segment> {
+    const path = `${folder}/${segmentFileName(options.baseOffset)}${options.suffix ?? ''}`
+    const file = await disk.open(path, { create: options.isNew === true })
+    const segment = new Segment(disk, file, { ...options, folder })
     if (options.isNew === true) await file.truncate(0)
     return segment
+  }
+
+  /** Of the `.log` file, by the name it has now. */
+  get path(): string {
+    return this.#pathOf('log')
   }
 
   /** Bytes of the batches that were noted. */
@@ -135,6 +156,24 @@ export class Segment {
     return this.#file.sync()
   }
 
+  /**
+   * Ends a segment that gets no more batches: all its files are written and synced when this resolves. Their names are not
+   * durable before the folder is synced.
+   */
+  async seal(): Promise<void> {
+    await this.dropUnnoted()
+  }
+
+  /** Renames all files of the segment. Readers go on with what they have open. Durable when the folder is synced. */
+  async rename(suffix: SegmentSuffix): Promise<void> {
+    for (const kind of segmentFileKinds) {
+      const from = this.#pathOf(kind)
+      if (kind !== 'log' && !(await this.#disk.exists(from))) continue
+      await this.#disk.rename(from, this.#pathOf(kind, suffix))
+    }
+    this.#suffix = suffix
+  }
+
   /** The batches from a position on, up to what is noted now. */
   scan(from = 0): AsyncGenerator<readonly ScannedBatch[], void, undefined> {
     return scanBatches(this.#file, { from, to: this.#sizeBytes })
@@ -201,13 +240,17 @@ export class Segment {
    */
   async retire(end: 'close' | 'remove'): Promise<void> {
     this.#end = end
-    if (end === 'remove') await this.#disk.remove(this.path)
+    if (end === 'remove') for (const kind of segmentFileKinds) await this.#disk.remove(this.#pathOf(kind))
     if (this.#readers === 0) this.#ended ??= this.#finish()
     if (this.#ended) await this.#ended
   }
 
   async #finish(): Promise<void> {
     await this.#file.close()
+  }
+
+  #pathOf(kind: (typeof segmentFileKinds)[number], suffix = this.#suffix): string {
+    return `${this.#folder}/${segmentFileName(this.baseOffset, kind)}${suffix}`
   }
 
   #relative(offset: bigint): number {

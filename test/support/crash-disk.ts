@@ -93,6 +93,10 @@ export class CrashDisk implements Disk {
   async rename(from: string, to: string): Promise<void> {
     await this.#call('rename', from)
     await this.#inner.rename(from, to)
+    const moved = this.#unsynced.get(from)
+    this.#unsynced.delete(from)
+    this.#unsynced.delete(to)
+    if (moved) this.#unsynced.set(to, moved)
   }
 
   async remove(path: string): Promise<void> {
