@@ -1,5 +1,5 @@
 /** `titorelli start`: runs the broker until it is told to stop. */
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { configErrorText } from '../config/broker-config.ts'
 import {
@@ -56,13 +56,16 @@ function collect(value: string, before: readonly string[] = []): readonly string
 /** Runs the broker to its end. Returns the exit status. */
 async function start(cli: Cli, flags: StartFlags): Promise<number> {
   const options = await readOptions(flags, cli.env)
+  const { readyFile } = options
+  // Whoever waits for it must not take the one of an earlier run for this one's.
+  if (readyFile !== undefined) await inReadyFile(readyFile, () => rm(readyFile, { force: true }))
   const stop = stopSignal()
   const { runBroker } = await import('./run-broker.ts') // the other commands need no broker, and start sooner
   const broker = await runBroker(options)
   try {
     for (const line of options.summary) cli.stderr.write(`${line}\n`)
     print(cli, ...bannerOf(cli, broker))
-    if (options.readyFile !== undefined) await writeReadyFile(options.readyFile, broker)
+    if (readyFile !== undefined) await inReadyFile(readyFile, () => writeReadyFile(readyFile, broker))
     await stop.promise
   } finally {
     stop.ignore()
@@ -86,6 +89,15 @@ async function readConfigFile(path: string): Promise<string> {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new CliFailure(`--config-file ${path}: ${reason}`, exitStatus.couldNotTell, { cause: error })
+  }
+}
+
+async function inReadyFile(path: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new CliFailure(`--ready-file ${path}: ${reason}`, exitStatus.couldNotTell, { cause: error })
   }
 }
 

@@ -164,6 +164,23 @@ suite('titorelli start', { concurrency: 3 }, () => {
     assert(second.stderr.includes(dataDir), second.stderr)
   })
 
+  test('a ready file of an earlier run is gone before the broker is ready, and one that can not be written ends it', async (t) => {
+    const folder = await temporaryFolder(t)
+    const readyFile = join(folder, 'ready.json')
+    await writeFile(readyFile, '{"port":1}\n')
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    t.after(() => server.close())
+    const { port } = server.address() as AddressInfo
+    const args = ['start', '--memory', '--no-http', '--port', `${port}`]
+    assert.equal((await new Started(t, [...args, '--ready-file', readyFile]).ended).status, 1)
+    await assert.rejects(readFile(readyFile), { code: 'ENOENT' })
+    const lost = new Started(t, ['start', '--memory', '--no-http', '--port', '0', '--ready-file', `${folder}/no/where`])
+    assert.equal((await lost.ended).status, 2)
+    assert.match(lost.stderr, /--ready-file .*no\/where/)
+    assert.doesNotMatch(lost.stderr, /\n\s+at /)
+  })
+
   test('without HTTP the ready file says null and the banner says off', async (t) => {
     const { started, line } = await startReady(t, ['--no-http', '--memory'])
     assert.equal((JSON.parse(line) as { httpPort: number | null }).httpPort, null)
