@@ -16,7 +16,8 @@ export const createPartitions = defineHandler({
 
   async handle(request, context) {
     const names = request.topics.map(({ name }) => name)
-    const results = request.topics.map((asked) => {
+    const unique = [...new Map(request.topics.map((asked) => [asked.name, asked])).values()]
+    const results = unique.map((asked) => {
       const isRepeated = names.indexOf(asked.name) !== names.lastIndexOf(asked.name)
       return add(asked, { isRepeated, validateOnly: request.validateOnly }, context)
     })

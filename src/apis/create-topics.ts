@@ -61,14 +61,14 @@ function newTopicOf(asked: Asked, { broker }: Context): NewTopic {
     const assignments = assignmentsOf(asked)
     return { name, partitionCount: assignments.length, assignments, configs }
   }
-  const partitionCount = numPartitions === -1 ? broker.config.numPartitions : numPartitions
-  if (partitionCount < 1)
-    throw new KafkaError('INVALID_PARTITIONS', 'Number of partitions was set to an invalid non-positive value.')
   if (replicationFactor < -1 || replicationFactor === 0)
     throw new KafkaError(
       'INVALID_REPLICATION_FACTOR',
       'Replication factor must be larger than 0, or -1 to use the default value.',
     )
+  const partitionCount = numPartitions === -1 ? broker.config.numPartitions : numPartitions
+  if (partitionCount < 1)
+    throw new KafkaError('INVALID_PARTITIONS', 'Number of partitions was set to an invalid non-positive value.')
   return { name, partitionCount, replicationFactor, configs }
 }
 

@@ -43,14 +43,18 @@ async function remove(name: string, asked: Asked, context: Context): Promise<Res
     const { log } = findPartition(topic, asked.partitionIndex)
     const view = logs.view(log)
     const offset = asked.offset === highWatermark ? view.highWatermark : asked.offset
-    if (offset < view.logStartOffset || offset > view.highWatermark) throw new KafkaError('OFFSET_OUT_OF_RANGE')
+    if (offset < 0n || offset > view.highWatermark) throw new KafkaError('OFFSET_OUT_OF_RANGE')
+    if (offset <= view.logStartOffset) return success(asked, view.logStartOffset)
     const result = await logs.deleteBefore(log, offset)
     if (!result.ok) throw new KafkaError(errorNameOfStorageCode[result.code], result.message)
-    const { logStartOffset } = result
-    return { partitionIndex: asked.partitionIndex, lowWatermark: logStartOffset, errorCode: errorCodes.NONE }
+    return success(asked, result.logStartOffset)
   } catch (error) {
     return refusal(asked, errorCodeOf(error))
   }
+}
+
+function success({ partitionIndex }: Asked, lowWatermark: bigint): Result {
+  return { partitionIndex, lowWatermark, errorCode: errorCodes.NONE }
 }
 
 function refusal({ partitionIndex }: Asked, errorCode: number): Result {

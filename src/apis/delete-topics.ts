@@ -9,6 +9,9 @@ interface Asked {
   readonly name: string | null
   readonly topicId: Uuid
 }
+interface AskedOnce extends Asked {
+  readonly otherwise: string | undefined
+}
 type TopicResponse = ResponseInput<typeof DeleteTopics>['responses'][number]
 
 const idsFromVersion = 6
@@ -24,9 +27,10 @@ export const deleteTopics = defineHandler({
     const asked = askedOf(request, context.apiVersion)
     const found = asked.map((item) => context.broker.topics.find(item.name ?? '') ?? byId(item, context))
     const responses = asked
-      .map((item, index) => ({ item, isRepeated: repeats(asked, found, index) }))
-      .filter(({ item }, index) => asked.findIndex((other) => isSame(item, other)) === index)
-      .map(({ item, isRepeated }) => remove(item, isRepeated, context))
+      .map((item, index) => ({ item: { ...item, otherwise: otherwise(asked, found, index) }, index }))
+      .filter(({ item, index }) => asked.findIndex((other) => isSame(item, other)) === index)
+      .filter(({ item }) => item.name !== null || item.otherwise === undefined) // answered once, under its name
+      .map(({ item, index }) => remove(item, repeats(asked, found, index), context))
     return { throttleTimeMs: 0, responses: await Promise.all(responses) }
   },
 
@@ -43,6 +47,15 @@ function byId({ topicId }: Asked, { broker }: Context): Topic | undefined {
   return topicId === zeroUuid ? undefined : broker.topics.findById(topicId)
 }
 
+/** The other key under which the same topic was asked for: its id where this is by name, its name where this is by id. */
+function otherwise(asked: readonly Asked[], found: readonly (Topic | undefined)[], index: number): string | undefined {
+  const isByName = asked[index]!.name !== null
+  const place = asked.findIndex(
+    (other, at) => found[at] && found[at] === found[index] && (other.name !== null) !== isByName,
+  )
+  return place === -1 ? undefined : isByName ? asked[place]!.topicId : asked[place]!.name!
+}
+
 function isSame(a: Asked, b: Asked): boolean {
   return a.name === b.name && a.topicId === b.topicId
 }
@@ -57,13 +70,18 @@ function repeats(asked: readonly Asked[], found: readonly (Topic | undefined)[],
   })
 }
 
-async function remove(asked: Asked, isRepeated: boolean, context: Context): Promise<TopicResponse> {
+async function remove(asked: AskedOnce, isRepeated: boolean, context: Context): Promise<TopicResponse> {
   try {
     const { name, topicId } = asked
     if (name !== null && topicId !== zeroUuid)
       throw new KafkaError('INVALID_REQUEST', 'You may not specify both topic name and topic id.')
     if (name === null && topicId === zeroUuid)
       throw new KafkaError('INVALID_REQUEST', 'Neither topic name nor id were specified.')
+    if (name !== null && asked.otherwise !== undefined)
+      return refusal(
+        { name, topicId: asked.otherwise },
+        new KafkaError('INVALID_REQUEST', `topic ${name} was also asked for by its id`),
+      )
     if (isRepeated)
       throw new KafkaError('INVALID_REQUEST', name === null ? 'Duplicate topic id.' : 'Duplicate topic name.')
     const topic = name === null ? context.broker.topics.findById(topicId) : context.broker.topics.find(name)
