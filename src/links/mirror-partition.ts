@@ -37,6 +37,8 @@ export interface PartitionOwner {
   fail(error: MirrorTopicError, reason: string): void
   /** The fetch offset is outside of the source's log: find out why. */
   outOfRange(partition: MirrorPartition): void
+  /** The source's log goes on with a batch that begins in front of the end of our log, which is empty. */
+  beginsWithin(partition: MirrorPartition): void
   /** The source is too old to compare histories by itself: do it before anything is appended. */
   validate(partition: MirrorPartition): void
 }
@@ -118,6 +120,7 @@ export class MirrorPartition {
     this.#maxBytes = this.#parts.owner.configs.replicaFetchMaxBytes
     this.#backoffMs = 0
     this.#trouble = undefined
+    this.#activity = 'waiting'
     this.rewind()
   }
 
@@ -190,8 +193,9 @@ export class MirrorPartition {
     return this.#take(fetched.records)
   }
 
-  /** Goes on where the log ends. */
+  /** Goes on where the log ends, unless it was stopped. */
   rewind(): void {
+    if (this.#activity === 'off') return
     if (this.#pendingAppends > 0) {
       this.#mustRewind = true
       this.#activity = 'waiting'
@@ -336,10 +340,25 @@ export class MirrorPartition {
     assert(result)
     if (!result.ok && result.code === 'CORRUPT_BATCH' && batches.length > 1)
       this.#carefulUntil = lastOffsetOf(last) + 1n
-    this.#appended(result)
+    const isRefused = !result.ok && result.code === 'INVALID_RECORD'
+    if (isRefused && this.#isWithin(batches[0]!, expectedLogEndOffset)) this.#beginWithin()
+    else this.#appended(result)
     if (this.#pendingAppends > 0) return
     for (const resolve of this.#whenIdle.splice(0)) resolve()
     if (this.#mustRewind && this.#activity === 'waiting' && !this.#retryTimer) this.rewind()
+  }
+
+  /** A log that lost its records with the power, but not its log start, may begin within a batch of its source. */
+  #isWithin({ header }: BatchRef, expectedLogEndOffset: bigint): boolean {
+    const { logStartOffset, logEndOffset } = this.#parts.logs.view(this.log)
+    const isEmpty = logStartOffset === logEndOffset && logEndOffset === expectedLogEndOffset
+    return isEmpty && header.baseOffset < expectedLogEndOffset
+  }
+
+  #beginWithin(): void {
+    if (this.#activity !== 'fetching') return
+    this.#activity = 'checking'
+    this.#parts.owner.beginsWithin(this)
   }
 
   #appended(result: AppendResult): void {

@@ -306,6 +306,18 @@ export class MirrorTopic implements PartitionOwner {
     this.#check(partition, findWhyOutOfRange(this.#historyOf(partition)))
   }
 
+  beginsWithin(partition: MirrorPartition): void {
+    this.#check(partition, this.#beginWithin(partition))
+  }
+
+  /** An empty log that was made to begin somewhere takes a batch that reaches in there; one that was emptied does not. */
+  async #beginWithin(partition: MirrorPartition): Promise<void> {
+    await partition.idle()
+    const { logEndOffset } = this.#parts.logs.view(partition.log)
+    if (await this.startAt(partition, logEndOffset)) partition.rewind()
+    else partition.retryLater(`the log could not be made to begin at ${logEndOffset}`)
+  }
+
   validate(partition: MirrorPartition): void {
     this.#check(partition, validateHistory(this.#historyOf(partition)))
   }

@@ -47,8 +47,8 @@ export async function decideStop(
   const ends: MirrorPartitionEnd[] = topic.partitions.map(({ partitionIndex }, index) => {
     const log = found[index]
     if (!log) return { partitionIndex, leaderEpoch: -1, endOffset: 0n }
-    const { logEndOffset, logStartOffset } = logs.view(log)
-    const leaderEpoch = logEndOffset > logStartOffset ? logs.epochAt(log, logEndOffset - 1n) : -1
+    // The log's epoch is that of the last mirrored record, also where all records have expired since.
+    const { logEndOffset, leaderEpoch } = logs.view(log)
     return { partitionIndex, leaderEpoch, endOffset: logEndOffset }
   })
   return metadata.append([

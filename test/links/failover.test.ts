@@ -172,3 +172,19 @@ test('until it is STOPPED a mirror that fails over refuses records', async (t) =
   await untilStopped(mirror)
   assert.equal(await produce(mirror), 0n)
 })
+
+test('a mirror whose records have all expired fails over, and its leader epoch does not go back', async (t) => {
+  const pair = await startScriptedMirror(t, {
+    prepare: ({ topics }) => (topics.get('orders')!.partitions[0]!.leaderEpoch = 3),
+  })
+  const { source, mirror } = pair
+  appendTo(source, { from: 0n, count: 5, leaderEpoch: 3 })
+  await untilEnd(pair, 5n)
+  Object.assign(source.topics.get('orders')!.partitions[0]!, { logStartOffset: 5n, batches: [] })
+  source.disconnect()
+  await until('the log start is followed', () => describe(mirror).partitions[0]!.logStartOffset === 5n)
+  await failOver(mirror)
+  await untilStopped(mirror)
+  assert.equal(describe(mirror).partitions[0]!.leaderEpoch, 4)
+  assert.equal(await produce(mirror), 5n)
+})

@@ -309,7 +309,8 @@ class Schedule {
     const gap = /offsets (\d+) to (\d+) of partition (\d+)/.exec(told)
     if (gap) {
       const [from, to, partitionIndex] = [BigInt(gap[1]!), BigInt(gap[2]!), Number(gap[3])]
-      assert.equal(partitions[partitionIndex]!.logEndOffset, from, told)
+      const { logEndOffset } = partitions[partitionIndex]!
+      assert(logEndOffset === from || (logEndOffset < from && this.done.includes('mirror loses power')), told)
       assert(this.#model.pasts[partitionIndex]!.logStarts.has(to + 1n), told)
       return 'gap'
     }

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fetch } from '../../protocol/apis/fetch.ts'
-import { describe, linkName, until } from '../support/mirror.ts'
+import { startTestBroker } from '../support/broker.ts'
+import { CrashDisk } from '../support/crash-disk.ts'
+import { bytesOf, describe, linkName, until } from '../support/mirror.ts'
 import { batchOf } from '../support/records.ts'
 import { appendTo, startScriptedMirror, untilEnd, type ScriptedMirror } from '../support/scripted-mirror.ts'
 
@@ -153,4 +155,38 @@ test('another cluster at the address fails the link: every partition says why an
   appendTo(source, { from: 1n })
   await untilEnd(pair, 2n)
   await until('the link is ACTIVE', () => mirror.broker.links!.describeLink(linkName).state === 'ACTIVE')
+})
+
+test('a mirror that lost its records with the power, but not its log start within a batch, goes on there', async (t) => {
+  const disk = new CrashDisk(() => 0.6) // the first batch stays, the second is torn
+  let isKilled = false
+  const cleanup = { after: (stop: () => unknown) => t.after(() => (isKilled ? undefined : stop())) }
+  const pair = await startScriptedMirror(cleanup as typeof t, { mirror: { disk } })
+  const { source, network } = pair
+  appendTo(source, { from: 0n, count: 4 })
+  appendTo(source, { from: 4n, count: 4 })
+  await untilEnd(pair, 8n)
+  const partition = source.topics.get('orders')!.partitions[0]!
+  Object.assign(partition, { logStartOffset: 6n, batches: partition.batches.slice(1) })
+  source.disconnect()
+  await until('the log start is followed', () => partitionOf(pair).logStartOffset === 6n)
+  disk.fault = () => 'IO'
+  isKilled = true
+  await pair.mirror.broker.stop().catch(() => undefined)
+  const survivor = await disk.crash()
+  // The batch that reaches into the log begins a file of its own; power is lost again in the middle of its write.
+  const { promise: torn, resolve: tear } = Promise.withResolvers<void>()
+  survivor.fault = (operation, path) => {
+    if (operation !== 'write' || !path.endsWith('04.log')) return undefined
+    survivor.fault = () => 'IO'
+    tear()
+    return 'IO'
+  }
+  const first = await startTestBroker(cleanup as typeof t, { network, disk: survivor, port: 9093, seed: 23 })
+  await torn
+  await first.broker.stop().catch(() => undefined)
+  const mirror = await startTestBroker(t, { network, disk: await survivor.crash(), port: 9093, seed: 24 })
+  await untilEnd({ ...pair, mirror }, 8n)
+  assert.equal(describe(mirror).partitions[0]!.logStartOffset, 6n)
+  assert.deepEqual(await bytesOf(mirror), Buffer.from(partition.batches[0]!))
 })
