@@ -61,7 +61,7 @@ async function start(cli: Cli, flags: StartFlags): Promise<number> {
   if (readyFile !== undefined) await inReadyFile(readyFile, () => rm(readyFile, { force: true }))
   const stop = stopSignal()
   const { runBroker } = await import('./run-broker.ts') // the other commands need no broker, and start sooner
-  const broker = await runBroker(options)
+  const broker = await openWithin(cli, runBroker(options), stop.promise)
   try {
     for (const line of options.summary) cli.stderr.write(`${line}\n`)
     print(cli, ...bannerOf(cli, broker))
@@ -125,16 +125,29 @@ function stopSignal(): { readonly promise: Promise<void>; ignore(): void } {
   return { promise, ignore }
 }
 
+/** A signal may come while the broker opens: it waits for that as long as for a stop. A start that is cut off loses nothing. */
+async function openWithin(cli: Cli, opening: Promise<RunningBroker>, stopped: Promise<void>): Promise<RunningBroker> {
+  const cutOff = stopped.then(async () => {
+    cli.mustExit = true
+    return within(opening, stopMaxMs, 'not started')
+  })
+  return Promise.race([opening, cutOff])
+}
+
 async function stopWithin(broker: RunningBroker, limitMs: number): Promise<void> {
+  await within(broker.stop(), limitMs, 'not stopped')
+}
+
+async function within<T>(work: Promise<T>, limitMs: number, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new CliFailure(`not stopped within ${limitMs} ms; nothing acknowledged is lost`)),
+      () => reject(new CliFailure(`${what} within ${limitMs} ms of the signal; nothing acknowledged is lost`)),
       limitMs,
     )
   })
   try {
-    await Promise.race([broker.stop(), late])
+    return await Promise.race([work, late])
   } finally {
     clearTimeout(timer)
   }

@@ -125,6 +125,19 @@ suite('titorelli start', { concurrency: 3 }, () => {
     })
   }
 
+  test('a start that hangs is cut off by SIGTERM within five seconds too', limit, async (t) => {
+    const hang = `import { Server } from 'node:net'
+      Server.prototype.listen = () => setInterval(() => undefined, 1_000) && console.log('hangs')`
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hang)}` }
+    const started = new Started(t, ['start', '--memory', '--no-http'], env)
+    await new Promise<void>((resolve) => started.child.stdout!.once('data', () => resolve()))
+    const startedMs = performance.now()
+    started.child.kill('SIGTERM')
+    assert.deepEqual(await started.ended, { status: 1, signal: null })
+    assert(performance.now() - startedMs < 5_000)
+    assert.match(started.stderr, /not started within/)
+  })
+
   test('port 0 is advertised as the port that was picked, and an advertised address as it was given', async (t) => {
     for (const [args, expected] of [
       [['--memory'], (port: number) => `127.0.0.1:${port}`],
