@@ -30,7 +30,7 @@ import {
 } from './link-service.ts'
 import { mirrorMoves } from './mirror-state.ts'
 import { completeStop, decideStop, type StopListener } from './stop-mirror.ts'
-import { verifyMirror } from './verify.ts'
+import { verifyMirror, type VerifyPartition } from './verify.ts'
 
 /** How long until an unfinished stop is taken up again: at first, and at most. */
 const stopRetryMs = { first: 10, most: 1_000 }
@@ -183,11 +183,12 @@ export class LinkManager implements LinkService {
     const { environment, logs, memory } = this.#parts
     const { mirror } = topic
     const isEnded = mirror.state === 'STOPPED' || mirror.state === 'PENDING_STOPPED'
-    const partitions = open.partitions.map(({ partitionIndex, log }) => ({
-      partitionIndex,
-      log,
-      endOffset: isEnded ? mirror.ends.find((end) => end.partitionIndex === partitionIndex)?.endOffset : undefined,
-    }))
+    const partitions = open.partitions.flatMap(({ partitionIndex, log }): VerifyPartition[] => {
+      if (!isEnded) return [{ partitionIndex, log, endOffset: undefined }]
+      // A partition that was added after the stop never was a mirror.
+      const ended = mirror.ends.find((end) => end.partitionIndex === partitionIndex)
+      return ended ? [{ partitionIndex, log, endOffset: ended.endOffset }] : []
+    })
     const task = {
       sourceTopicName: mirror.sourceTopicName,
       sourceTopicId: mirror.sourceTopicId,
