@@ -120,6 +120,26 @@ test('T33: a version beyond the declared ones is answered with 35 in the nearest
   assert.equal(parseResponse(CreateTopics, { apiVersion: 2, correlationId: 77 }, old).topics.length, 0)
 })
 
+for (const { api } of handlers.filter(({ api }) => api !== ApiVersions)) {
+  test(`T33: ${api.name} in a version above and below what is served is answered with 35 in its nearest shape`, async (t) => {
+    const broker = await startTestBroker(t)
+    const client = await broker.connect()
+    const { min, max } = parseVersions(api.versions)
+    for (const [asked, shape] of [[max + 1, max], [32_767, max], ...(min > 3 ? [[min - 1, min]] : [])] as const) {
+      const frame = await client.exchange(requestBytes(api.key, asked!, 'ffff00'))
+      const response = parseResponse(api, { apiVersion: shape!, correlationId: 77 }, frame)
+      const { errorCode } = api.response
+      if (errorCode && inVersions(errorCode.options.versions, shape!))
+        assert.equal(Reflect.get(response, 'errorCode'), 35)
+    }
+    assert.equal((await client.send(ApiVersions, 3, software)).errorCode, 0)
+    assert.deepEqual(
+      broker.log.filter(({ level }) => level !== 'debug'),
+      [],
+    )
+  })
+}
+
 for (const api of apis.filter(({ key }) => !handlers.some((handler) => handler.api.key === key))) {
   test(`T33: ${api.name}, which is known and not served, is answered with 35, and the connection lives`, async (t) => {
     const broker = await startTestBroker(t)
