@@ -88,7 +88,8 @@ export class MirrorLogReader implements ChunkReader {
       if (result.code === 'OFFSET_OUT_OF_RANGE' && result.view)
         return outOfRange(result.view, request.offset, this.#log)
       if (result.code === 'CORRUPT_BATCH') return damaged(result.message, request.offset)
-      if (!result.retriable || clock.monotonicMs() >= deadlineMs) {
+      const isGone = result.code === 'UNKNOWN_LOG' || result.code === 'LOG_OFFLINE' // deleted, or until a restart
+      if (isGone || !result.retriable || clock.monotonicMs() >= deadlineMs) {
         return failed('partition', `the mirror can't be read: ${result.message}`)
       }
       await clock.sleep(100, signal)

@@ -173,7 +173,7 @@ export class VerifyWorld {
       }
     }
     const read = (request: ReadRequest): ReadResult => {
-      if (this.isMirrorGone) return { ok: false, code: 'UNKNOWN_LOG', retriable: false, message: 'it was dropped' }
+      if (this.isMirrorGone) return { ok: false, code: 'UNKNOWN_LOG', retriable: true, message: 'it was dropped' }
       const view = viewOf(request.log)
       if (request.offset < view.logStartOffset || request.offset > view.highWatermark) {
         return { ok: false, code: 'OFFSET_OUT_OF_RANGE', retriable: false, message: 'out of range', view }
