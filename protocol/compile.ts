@@ -193,6 +193,7 @@ class Source {
       `function decode${id}(r) {`,
       `  const n = r.${nullable ? 'nullableArrayLength' : 'arrayLength'}(${compact}, ${element.minBytes})`,
       nullable ? '  if (n < 0) return null' : '',
+      field.element === undefined || hasLength.has(field.element) ? '  r.countElements(n)' : '',
       '  const list = []',
       `  for (let i = 0; i < n; i++) list.push(${element.read})`,
       '  return list',

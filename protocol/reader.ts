@@ -9,6 +9,11 @@ import type { Uuid } from './schema.ts'
 
 /** Kafka refuses strings beyond this many bytes, in the compact form too. */
 const maxStringBytes = 0x7fff
+/**
+ * How many strings, byte sequences and structs the arrays of one message may have together. An element of three bytes costs a
+ * hundred as an object, so that a frame of legal size could else take all memory; a cluster has fewer partitions than this.
+ */
+export const elementMaxCount = 1_000_000
 
 export class Reader {
   readonly #bytes: Uint8Array
@@ -16,6 +21,8 @@ export class Reader {
   readonly #buffer: Buffer
   #position: number
   readonly #end: number
+  /** Shared with the readers of its slices. */
+  #elements = { count: 0 }
 
   /** Reads `bytes` from `start` up to `end` (positions in bytes). Results are views of `bytes`. */
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
@@ -145,6 +152,13 @@ export class Reader {
     return length
   }
 
+  /** To be called before the elements of an array are read, where they become objects. */
+  countElements(count: number): void {
+    this.#elements.count += count
+    if (this.#elements.count > elementMaxCount)
+      throw new ProtocolError(`arrays of ${this.#elements.count} elements, expected ${elementMaxCount} or fewer`)
+  }
+
   /** Whether a nullable struct is there. */
   structPresent(): boolean {
     return this.int8() >= 0
@@ -161,7 +175,9 @@ export class Reader {
   /** A reader of the next `sizeBytes`, which this one moves over. */
   slice(sizeBytes: number): Reader {
     const position = this.#take(sizeBytes)
-    return new Reader(this.#bytes, position, position + sizeBytes)
+    const reader = new Reader(this.#bytes, position, position + sizeBytes)
+    reader.#elements = this.#elements
+    return reader
   }
 
   /** The rest, as a view. */

@@ -3,8 +3,9 @@ import { Buffer } from 'node:buffer'
 import { test } from 'node:test'
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from '../../protocol/compile.ts'
 import { frameRequest, frameResponse, parseResponse, readRequestHeader } from '../../protocol/frame.ts'
+import { JoinGroup } from '../../protocol/apis/join-group.ts'
 import { ProtocolError } from '../../protocol/protocol-error.ts'
-import { Reader } from '../../protocol/reader.ts'
+import { elementMaxCount, Reader } from '../../protocol/reader.ts'
 import { array, bytes, defineApi, int16, int32, int64, records, string, struct, uuid } from '../../protocol/schema.ts'
 import type { RequestInput } from '../../protocol/schema.ts'
 import { Writer } from '../../protocol/writer.ts'
@@ -28,6 +29,15 @@ const Sample = defineApi({
     cursor: struct('Where to go on.', { at: int16('At.') }, { versions: '3+', nullable: '3+', default: null }),
   },
   response: { errorCode: int16('A code.'), token: bytes('A token.', { versions: '1+', ignorable: true }) },
+})
+
+const NamesOfNames = defineApi({
+  name: 'NamesOfNames',
+  key: 1001,
+  versions: '0',
+  flexible: 'none',
+  request: { topics: array('Topics.', { name: string('A name.'), aliases: array('Aliases.', 'string') }) },
+  response: {},
 })
 
 const hex = (chunks: readonly Uint8Array[]): string => Buffer.concat(chunks).toString('hex')
@@ -124,6 +134,27 @@ for (const [name, text] of [
     assert.throws(() => decodeRequest(Sample, 0, new Reader(Buffer.from(text, 'hex'))), ProtocolError)
   })
 }
+
+test('the elements of all arrays of a message are bounded together, so that a frame never takes much more memory than it has', () => {
+  const empty = new Writer()
+  const request = { groupId: 'g', sessionTimeoutMs: 1, rebalanceTimeoutMs: 1, memberId: '', protocolType: 'c' }
+  encodeRequest(JoinGroup, 7, { ...request, protocols: [] }, empty)
+  const framed = (count: number): Uint8Array => {
+    const writer = new Writer()
+    writer.uvarint(count + 1)
+    const protocols = Buffer.from('010100'.repeat(count), 'hex') // an empty name, no bytes, no tags
+    return Buffer.concat([empty.toBytes().subarray(0, -2), writer.toBytes(), protocols, Uint8Array.of(0)])
+  }
+  assert.equal(decodeRequest(JoinGroup, 7, new Reader(framed(1_000))).protocols.length, 1_000)
+  const huge = framed(elementMaxCount + 1)
+  const before = process.memoryUsage().heapUsed
+  assert.throws(() => decodeRequest(JoinGroup, 7, new Reader(huge)), ProtocolError)
+  assert(process.memoryUsage().heapUsed - before < 20_000_000)
+
+  const topics = Array.from({ length: 3 }, () => Buffer.from('0000' + '000a2c2a' + '0000'.repeat(666_666), 'hex'))
+  const names = Buffer.concat([Buffer.from('00000003', 'hex'), ...topics])
+  assert.throws(() => decodeRequest(NamesOfNames, 0, new Reader(names)), /expected 1000000 or fewer/)
+})
 
 test('varints of more than 32 bits are refused', () => {
   assert.throws(() => new Reader(Buffer.from('ffffffff1f', 'hex')).uvarint(), ProtocolError)
