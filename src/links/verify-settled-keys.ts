@@ -17,30 +17,34 @@ export interface Lonely {
   readonly isTombstone: boolean
 }
 
-interface Undecided {
-  readonly key: string
-  readonly before: Lonely | undefined
+/** What happened to a key, and whose transaction has to decide about it. */
+interface Step {
+  /** Undefined for a record that both sides have: it accounts for what is below it. */
   readonly own: Lonely | undefined
+  /** Undefined once it is decided. */
+  producerId: bigint | undefined
 }
 
 export class SettledKeys {
-  readonly #lonely = new Map<string, Lonely>()
-  /** What the records of open transactions did, by producer: an abort takes it back. */
-  readonly #undecided = new Map<bigint, Undecided[]>()
-  #undecidedCount = 0
+  /** By key: what is not accounted for, and what may yet account for it. The last step is the latest. */
+  readonly #steps = new Map<string, Step[]>()
+  /** The keys of open transactions, by producer. */
+  readonly #undecided = new Map<bigint, Set<string>>()
+  #count = 0
 
   /** How much is remembered. */
   get count(): number {
-    return this.#lonely.size + this.#undecidedCount
+    return this.#count
   }
 
   get isEmpty(): boolean {
-    return this.#lonely.size === 0 && this.#undecidedCount === 0
+    return this.#count === 0
   }
 
   /** What is left, by offset. */
   get rest(): Lonely[] {
-    return [...this.#lonely.values()].sort((a, b) => (a.offset < b.offset ? -1 : 1))
+    const lonely = [...this.#steps.values()].flatMap((steps) => steps.flatMap(({ own }) => (own ? [own] : [])))
+    return lonely.sort((a, b) => (a.offset < b.offset ? -1 : 1))
   }
 
   /** Records come in the order of their offsets, each once. `side`: the one that alone has it. */
@@ -49,27 +53,42 @@ export class SettledKeys {
     side?: Side,
   ): void {
     const { key, offset, isTombstone, producerId } = record
-    const before = this.#lonely.get(key)
     const own = side && { key, offset, side, isTombstone }
-    if (own) this.#lonely.set(key, own)
-    else this.#lonely.delete(key)
-    if (producerId === undefined || (!before && !own)) return
-    const undecided = this.#undecided.get(producerId)
-    if (undecided) undecided.push({ key, before, own })
-    else this.#undecided.set(producerId, [{ key, before, own }])
-    this.#undecidedCount += 1
+    const before = this.#steps.get(key) ?? []
+    if (producerId === undefined) return this.#set(key, own ? [{ own, producerId }] : [])
+    if (before.length === 0 && !own) return
+    this.#set(key, [...before, { own, producerId }])
+    const keys = this.#undecided.get(producerId)
+    if (keys) keys.add(key)
+    else this.#undecided.set(producerId, new Set([key]))
   }
 
   /** The records of an aborted transaction supersede nothing, and compaction removes them. */
   end(producerId: bigint, outcome: 'COMMIT' | 'ABORT'): void {
-    const undecided = this.#undecided.get(producerId) ?? []
+    const keys = this.#undecided.get(producerId) ?? []
     this.#undecided.delete(producerId)
-    this.#undecidedCount -= undecided.length
-    if (outcome === 'COMMIT') return
-    for (const { key, before, own } of undecided.reverse()) {
-      if (this.#lonely.get(key) !== own) continue // superseded by what is not of this transaction
-      if (before) this.#lonely.set(key, before)
-      else this.#lonely.delete(key)
+    for (const key of keys) {
+      const steps = this.#steps.get(key) ?? []
+      if (outcome === 'ABORT')
+        this.#set(
+          key,
+          steps.filter((step) => step.producerId !== producerId),
+        )
+      else this.#set(key, committed(steps, producerId))
     }
   }
+
+  #set(key: string, steps: Step[]): void {
+    this.#count += steps.length - (this.#steps.get(key)?.length ?? 0)
+    if (steps.length > 0) this.#steps.set(key, steps)
+    else this.#steps.delete(key)
+  }
+}
+
+/** The last step of the producer accounts for all before it. */
+function committed(steps: readonly Step[], producerId: bigint): Step[] {
+  const at = steps.findLastIndex((step) => step.producerId === producerId)
+  if (at < 0) return [...steps]
+  const [last, ...later] = steps.slice(at)
+  return last!.own ? [{ own: last!.own, producerId: undefined }, ...later] : later
 }
