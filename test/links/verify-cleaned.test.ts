@@ -118,7 +118,7 @@ function logOf(batches: readonly ModelBatch[], random: Random): BatchRef[] {
 async function verify(theirs: readonly BatchRef[], ours: readonly BatchRef[], random: Random): Promise<VerifyResult> {
   const source = [new ScriptedLog(theirs, 0n)]
   const mirror = [new ScriptedLog(ours, 0n)]
-  const limits = { chunkBytes: 200 + random.below(2000), keysPerPass: 3 + random.below(20) }
+  const limits = { chunkBytes: 200 + random.below(2000), keysPerPass: 12 + random.below(20) }
   return (await new VerifyWorld({ source, mirror, isCompacted: true, limits }).verify()).result
 }
 
