@@ -28,7 +28,7 @@ export const LinkConfig = defineRecord({
   fields: {
     linkId: uuid('Link id.'),
     name: string('Config name.'),
-    value: string('Config value as text, or null to remove it; for a secret, the name of its SealedSecret.', {
+    value: string('Config value as text, or null to remove it; for a secret, its name: see SealedSecret.', {
       nullable: '0+',
     }),
   },

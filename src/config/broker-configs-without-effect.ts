@@ -138,7 +138,6 @@ const others = tableOf([
   ['max.connection.creation.rate', 'INT', '2147483647', '[0,...]', 'MEDIUM', 'cluster-wide'],
   ['max.connections.per.ip.overrides', 'STRING', '', '', 'MEDIUM', 'cluster-wide'],
   ['metadata.log.dir', 'STRING', 'null', '', 'HIGH', 'read-only'],
-  ['metadata.log.max.record.bytes.between.snapshots', 'LONG', '20971520', '[1,...]', 'HIGH', 'read-only'],
   ['metadata.log.max.snapshot.interval.ms', 'LONG', '3600000', '[0,...]', 'HIGH', 'read-only'],
   ['metadata.log.segment.bytes', 'INT', '1073741824', '[8388608,...]', 'HIGH', 'read-only'],
   ['metadata.log.segment.ms', 'LONG', '604800000', '', 'HIGH', 'read-only'],

@@ -113,4 +113,12 @@ export const logConfigs = {
     acts: true,
     doc: 'A producer that appended nothing for so many milliseconds is forgotten: its retries are no longer recognised.',
   },
+  'metadata.log.max.record.bytes.between.snapshots': {
+    type: 'LONG',
+    default: 20_971_520n,
+    min: 1n,
+    importance: 'HIGH',
+    acts: true,
+    doc: 'A snapshot of the metadata is taken when so many bytes of changes came since the last one; older parts of its log go.',
+  },
 } as const satisfies ConfigTable

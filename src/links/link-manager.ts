@@ -86,7 +86,7 @@ export class LinkManager implements LinkService {
     this.#checkPrefix(configs)
     const sourceClusterId = await this.#sourceClusterId(request, configs)
     const linkId = this.#parts.environment.random.uuid()
-    const image: LinkImage = { linkId, name: request.name, sourceClusterId, configs: texts, failure: undefined }
+    const image: LinkImage = { linkId, name: request.name, sourceClusterId, configs: texts, secrets: new Map(), failure: undefined }
     if (request.validateOnly) return describeLink(image, undefined, [])
     await this.#change(async () => {
       this.#checkNewName(request)

@@ -21,6 +21,7 @@ import type {
   MirrorState,
   ProducerIdSpace,
   RemoveLink,
+  SealedSecret,
 } from '../../protocol/state/mirror-records.ts'
 import type {
   LinkImage,
@@ -48,13 +49,19 @@ export const emptyImage: MetadataImage = {
   links: new Map(),
   linksById: new Map(),
   brokerConfigs: new Map(),
+  clientMetricsConfigs: new Map(),
+  groupConfigs: new Map(),
   nextProducerId: 0n,
 }
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] }
 type TopicDraft = Omit<Draft<TopicImage>, 'partitions'> & { partitions: PartitionImage[] }
 
-const resourceTypes = { topic: 2, broker: 4 }
+/** Kafka's numbers for what a config belongs to. */
+export const resourceTypes = { topic: 2, broker: 4, clientMetrics: 16, group: 32 } as const
+/** Where an image keeps the configs of what is no topic, by resource type. */
+const configsOfType = { 4: 'brokerConfigs', 16: 'clientMetricsConfigs', 32: 'groupConfigs' } as const
+type ConfigsOfType = Pick<MetadataImage, (typeof configsOfType)[keyof typeof configsOfType]>
 const noLeaderChange = -2
 
 /** One use: replay records, then `finish`. A record that contradicts the image breaks an assertion, and nothing is kept. */
@@ -64,12 +71,14 @@ export class ImageBuilder {
   readonly #topics = new Map<Uuid, TopicDraft | undefined>()
   readonly #topicIds = new Map<string, Uuid | undefined>()
   readonly #links = new Map<Uuid, Draft<LinkImage> | undefined>()
-  readonly #brokerConfigs = new Map<string, Map<string, string>>()
+  readonly #configs: Draft<ConfigsOfType>
   #clusterId: string
   #nextProducerId: bigint
 
   constructor(base: MetadataImage) {
     this.#base = base
+    const { brokerConfigs, clientMetricsConfigs, groupConfigs } = base
+    this.#configs = { brokerConfigs, clientMetricsConfigs, groupConfigs }
     this.#clusterId = base.clusterId
     this.#nextProducerId = base.nextProducerId
   }
@@ -83,12 +92,8 @@ export class ImageBuilder {
   finish(offset: bigint): MetadataImage {
     const { topics, topicsById } = this.#finishTopics()
     const { links, linksById } = this.#finishLinks()
-    const brokerConfigs =
-      this.#brokerConfigs.size === 0
-        ? this.#base.brokerConfigs
-        : new Map([...this.#base.brokerConfigs, ...this.#brokerConfigs])
     const [clusterId, nextProducerId] = [this.#clusterId, this.#nextProducerId]
-    return { offset, clusterId, topics, topicsById, links, linksById, brokerConfigs, nextProducerId }
+    return { offset, clusterId, topics, topicsById, links, linksById, ...this.#configs, nextProducerId }
   }
 
   #finishTopics(): Pick<MetadataImage, 'topics' | 'topicsById'> {
@@ -211,9 +216,10 @@ export class ImageBuilder {
       topic.configs = changed(topic.configs, name, value)
       return
     }
-    assert(resourceType === resourceTypes.broker, `no rule for configs of resource type ${resourceType}`)
-    const before = this.#brokerConfigs.get(resourceName) ?? this.#base.brokerConfigs.get(resourceName) ?? new Map()
-    this.#brokerConfigs.set(resourceName, changed(before, name, value))
+    assert(Object.hasOwn(configsOfType, resourceType), `no rule for configs of resource type ${resourceType}`)
+    const kind = configsOfType[resourceType as keyof typeof configsOfType]
+    const configs = changed(this.#configs[kind].get(resourceName) ?? new Map<string, string>(), name, value)
+    this.#configs[kind] = changed(this.#configs[kind], resourceName, configs.size === 0 ? null : configs)
   }
 
   setProducerIdSpace({ high }: RecordOf<typeof ProducerIdSpace>): void {
@@ -231,13 +237,19 @@ export class ImageBuilder {
 
   setLink({ linkId, name, sourceClusterId }: RecordOf<typeof Link>): void {
     const before = this.#findLink(linkId)
-    const { configs, failure } = before ?? { configs: new Map<string, string>(), failure: undefined }
-    this.#links.set(linkId, { linkId, name, sourceClusterId, configs, failure })
+    const kept = before ?? { configs: new Map(), secrets: new Map(), failure: undefined }
+    this.#links.set(linkId, { ...kept, linkId, name, sourceClusterId })
   }
 
   setLinkConfig({ linkId, name, value }: RecordOf<typeof LinkConfig>): void {
     const link = this.#link(linkId)
     link.configs = changed(link.configs, name, value)
+  }
+
+  setSecret({ linkId, name, sealed }: RecordOf<typeof SealedSecret>): void {
+    const link = this.#link(linkId)
+    // A copy: what was decoded is a view of the whole batch.
+    link.secrets = changed(link.secrets, name, sealed && new Uint8Array(sealed))
   }
 
   setLinkFailure({ linkId, code, reason }: RecordOf<typeof LinkFailure>): void {
@@ -280,7 +292,7 @@ export class ImageBuilder {
 }
 
 /** A copy of a map with one entry set, or removed where the value is null. */
-function changed(before: ReadonlyMap<string, string>, name: string, value: string | null): Map<string, string> {
+function changed<T>(before: ReadonlyMap<string, T>, name: string, value: T | null): ReadonlyMap<string, T> {
   const after = new Map(before)
   if (value === null) after.delete(name)
   else after.set(name, value)
@@ -315,7 +327,6 @@ const appliers: Readonly<Record<string, (builder: ImageBuilder, value: never) =>
   NoOpRecord: nothing,
   RegisterBrokerRecord: nothing,
   BrokerRegistrationChangeRecord: nothing,
-  SealedSecret: nothing,
   ClusterIdentity: (builder, value) => builder.setClusterId(value),
   TopicRecord: (builder, value) => builder.createTopic(value),
   RemoveTopicRecord: (builder, value) => builder.removeTopic(value),
@@ -326,6 +337,7 @@ const appliers: Readonly<Record<string, (builder: ImageBuilder, value: never) =>
   ProducerIdsRecord: (builder, value) => builder.reserveProducerIds(value),
   Link: (builder, value) => builder.setLink(value),
   LinkConfig: (builder, value) => builder.setLinkConfig(value),
+  SealedSecret: (builder, value) => builder.setSecret(value),
   LinkFailure: (builder, value) => builder.setLinkFailure(value),
   RemoveLink: (builder, value) => builder.removeLink(value),
   Mirror: (builder, value) => builder.setMirror(value),

@@ -1,5 +1,5 @@
 /**
- * Reads a metadata log from its beginning. Each append is one batch, written and synced before the next one starts: so a crash
+ * Reads a metadata log. Each append is one batch, written and synced before the next one starts: so a crash
  * can damage the last batch only, and that one was never acknowledged. Damage with an intact batch behind it is something else
  * and is never repaired by cutting acknowledged changes off.
  */
@@ -16,39 +16,124 @@ import {
   type BatchRef,
 } from '../../protocol/records/batch.ts'
 import { readRecords } from '../../protocol/records/record.ts'
-import type { DiskFile } from '../../storage/disk.ts'
-import { emptyImage, ImageBuilder } from './image.ts'
+import type { Disk, DiskFile } from '../../storage/disk.ts'
+import { ImageBuilder } from './image.ts'
+import { metadataDirectory, segmentPath } from './log-files.ts'
 import { MetadataError } from './metadata-error.ts'
 import type { MetadataImage } from './metadata-store.ts'
 import { decodeMetadataRecord } from './records.ts'
 
 const windowBytes = 1_048_576
 
+export interface ScanStart {
+  readonly image: MetadataImage
+  /** Of the last record in the image, in milliseconds; -1 where there is none. */
+  readonly lastTimestampMs: bigint
+}
+
 export interface ScannedLog {
   readonly image: MetadataImage
-  /** Bytes of whole batches. */
+  readonly lastTimestampMs: bigint
+  /** Bytes of batches that the start did not hold. */
+  readonly replayedBytes: number
+  /** Where the log goes on: the base offset of its last segment. */
+  readonly activeSegment: bigint
+  /** Bytes of whole batches in that segment. */
   readonly sizeBytes: number
   /** Bytes behind them, of a last write that a crash tore. */
   readonly tornBytes: number
+  /** Base offsets of later segments that were begun and never written to. */
+  readonly unusedSegments: readonly bigint[]
 }
 
-/** @throws MetadataError CORRUPT or UNSUPPORTED. */
-export async function scanLog(file: DiskFile): Promise<ScannedLog> {
+/**
+ * Replays the segments of a log behind what the start holds. Segments that end before it are not looked at.
+ *
+ * @throws MetadataError CORRUPT, also where the log has a gap, or UNSUPPORTED; DiskError.
+ */
+export async function scanLog(disk: Disk, segments: readonly bigint[], start: ScanStart): Promise<ScannedLog> {
+  const startOffset = start.image.offset + 1n
+  const firstIndex = segments.findLastIndex((baseOffset) => baseOffset <= startOffset)
+  if (firstIndex < 0)
+    throw new MetadataError(
+      'CORRUPT',
+      `${disk.root}/${metadataDirectory}: the log begins at offset ${segments[0] ?? 'none'}, expected ${startOffset} or less`,
+    )
+  const builder = new ImageBuilder(start.image)
+  const unusedSegments: bigint[] = []
+  let last: ScannedSegment | undefined
+  let { lastTimestampMs } = start
+  let replayedBytes = 0
+  for (const [index, baseOffset] of segments.slice(firstIndex).entries()) {
+    const file = await disk.open(segmentPath(baseOffset))
+    try {
+      if (index > 0 && (await file.size()) === 0) {
+        unusedSegments.push(baseOffset)
+        continue
+      }
+      if (last && (last.tornBytes > 0 || last.nextOffset !== baseOffset)) throw brokenChain(file.path, last, baseOffset)
+      last = await scanSegment(file, { baseOffset, builder, startOffset })
+    } finally {
+      await file.close()
+    }
+    lastTimestampMs = last.lastTimestampMs ?? lastTimestampMs
+    replayedBytes += last.replayedBytes
+  }
+  const { nextOffset, ...found } = last!
+  if (nextOffset < startOffset)
+    throw new MetadataError(
+      'CORRUPT',
+      `${disk.root}/${segmentPath(found.activeSegment)} ends at offset ${nextOffset}, but a snapshot reaches ${startOffset}`,
+    )
+  const image = nextOffset === startOffset ? start.image : builder.finish(nextOffset - 1n)
+  return { ...found, image, lastTimestampMs, replayedBytes, unusedSegments }
+}
+
+interface ScannedSegment {
+  readonly activeSegment: bigint
+  readonly nextOffset: bigint
+  readonly lastTimestampMs: bigint | undefined
+  readonly replayedBytes: number
+  readonly sizeBytes: number
+  readonly tornBytes: number
+}
+
+async function scanSegment(
+  file: DiskFile,
+  from: { readonly baseOffset: bigint; readonly builder: ImageBuilder; readonly startOffset: bigint },
+): Promise<ScannedSegment> {
   const fileBytes = await file.size()
-  const builder = new ImageBuilder(emptyImage)
-  let nextOffset = 0n
-  let position = 0
+  let nextOffset = from.baseOffset
+  let lastTimestampMs: bigint | undefined
+  let sizeBytes = 0
+  let replayedBytes = 0
   for await (const batch of batchesOf(file, fileBytes)) {
     if (batch.header.baseOffset !== nextOffset) break
-    replayBatch(builder, batch, file.path)
     nextOffset = lastOffsetOf(batch.header) + 1n
-    position += batch.bytes.length
+    sizeBytes += batch.bytes.length
+    if (nextOffset <= from.startOffset) continue
+    if (batch.header.baseOffset < from.startOffset)
+      throw new MetadataError('CORRUPT', `${file.path}: a snapshot ends within the batch before offset ${nextOffset}`)
+    replayBatch(from.builder, batch, file.path)
+    lastTimestampMs = batch.header.maxTimestamp
+    replayedBytes += batch.bytes.length
   }
-  if (position < fileBytes) await refuseIfIntactBehind(file, { position, fileBytes, nextOffset })
-  return { image: builder.finish(nextOffset - 1n), sizeBytes: position, tornBytes: fileBytes - position }
+  const tornBytes = fileBytes - sizeBytes
+  if (tornBytes > 0) await refuseIfIntactBehind(file, { position: sizeBytes, fileBytes, nextOffset })
+  return { activeSegment: from.baseOffset, nextOffset, lastTimestampMs, replayedBytes, sizeBytes, tornBytes }
 }
 
-function replayBatch(builder: ImageBuilder, batch: BatchRef, path: string): void {
+function brokenChain(path: string, before: ScannedSegment, baseOffset: bigint): MetadataError {
+  return new MetadataError(
+    'CORRUPT',
+    `${path} begins at offset ${baseOffset}, but the segment before it ends at ${before.nextOffset}` +
+      (before.tornBytes > 0 ? `, damaged at byte ${before.sizeBytes}` : '') +
+      ': restore the file from a copy',
+  )
+}
+
+/** @throws MetadataError CORRUPT */
+export function replayBatch(builder: ImageBuilder, batch: BatchRef, path: string): void {
   if (isControl(batch.header)) return
   try {
     for (const record of readRecords(batch)) {
@@ -65,7 +150,7 @@ function replayBatch(builder: ImageBuilder, batch: BatchRef, path: string): void
 }
 
 /** The whole batches from the start of the file, up to the first that is not intact. */
-async function* batchesOf(file: DiskFile, fileBytes: number): AsyncGenerator<BatchRef> {
+export async function* batchesOf(file: DiskFile, fileBytes: number): AsyncGenerator<BatchRef> {
   let window = new Uint8Array(0)
   let position = 0 // of the window, in the file
   let at = 0 // of the next batch, in the window

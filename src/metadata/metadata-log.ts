@@ -1,21 +1,34 @@
 /**
- * The embedded metadata store: one log of record batches, `__cluster_metadata-0/00000000000000000000.log`, in the format of
- * Kafka's KRaft log, so that Kafka's dump tool reads it. `docs/storage-format.md` has the table of records.
+ * The embedded metadata store: a log of record batches and its snapshots in `__cluster_metadata-0/`, in the formats of Kafka's
+ * KRaft log, so that Kafka's dump tool reads them. `docs/storage-format.md` has the table of records.
  *
  * One change is one batch, written and synced before the next begins. A crash between any two disk calls leaves either the old
  * or the new image: a torn batch was never acknowledged and is cut off when the log is opened.
+ *
+ * After so many bytes of changes a new segment is begun, a snapshot of all before it is written, and what neither of the
+ * newest two snapshots needs is deleted. Appends wait meanwhile. A snapshot that fails is tried again after as many bytes more.
  */
 import assert from 'node:assert/strict'
 import { buildBatch } from '../../protocol/records/build.ts'
 import type { RecordOf, Uuid } from '../../protocol/schema.ts'
-import { FeatureLevelRecord, PartitionRecord } from '../../protocol/state/metadata-records.ts'
-import { metadataVersionFeature, metadataVersionLevel } from '../../protocol/state/metadata-version.ts'
+import { PartitionRecord } from '../../protocol/state/metadata-records.ts'
 import { ClusterIdentity, ProducerIdSpace } from '../../protocol/state/mirror-records.ts'
-import { DiskError, type DiskFile } from '../../storage/disk.ts'
+import { DiskError, type Disk, type DiskFile } from '../../storage/disk.ts'
 import type { Environment } from '../environment/environment.ts'
 import { emptyImage, ImageBuilder } from './image.ts'
-import { scanLog, type ScannedLog } from './log-scan.ts'
-import { loadMetaProperties, metaPropertiesPath, storeMetaProperties } from './meta-properties.ts'
+import { metadataVersionRecord, recordsOfImage } from './image-records.ts'
+import {
+  listMetadataFiles,
+  metadataDirectory,
+  metadataLeaderEpoch,
+  metadataLogPath,
+  segmentPath,
+  snapshotPath,
+  superfluousFiles,
+  type MetadataFiles,
+} from './log-files.ts'
+import { scanLog, type ScannedLog, type ScanStart } from './log-scan.ts'
+import { loadMetaProperties, metaPropertiesPath, storeMetaProperties, type MetaProperties } from './meta-properties.ts'
 import { MetadataError } from './metadata-error.ts'
 import {
   record,
@@ -25,12 +38,12 @@ import {
   type MetadataStore,
 } from './metadata-store.ts'
 import { decodeMetadataRecord, encodeMetadataRecord } from './records.ts'
+import { loadSnapshot, writeSnapshot } from './snapshot.ts'
 
-export const metadataDirectory = '__cluster_metadata-0'
-export const metadataLogPath = `${metadataDirectory}/00000000000000000000.log`
+export { metadataLogPath }
 
-/** There are no elections here: every batch is of this leader epoch. */
-const metadataLeaderEpoch = 1
+/** Kafka's default of `metadata.log.max.record.bytes.between.snapshots`. */
+const snapshotBytesDefault = 20_971_520
 
 export type MetadataEnvironment = Pick<Environment, 'disk' | 'clock' | 'random' | 'logger'>
 
@@ -38,27 +51,38 @@ export interface MetadataLogOptions {
   readonly nodeId: number
   /** The id to format a new directory with, and to find in an old one. Default: random, or the one that is there. */
   readonly clusterId?: string | undefined
+  /** A snapshot is taken when so many bytes of records came since the last. Default: Kafka's, 20 MiB. */
+  readonly bytesBetweenSnapshots?: number
 }
 
 export class LogMetadataStore implements MetadataStore {
   readonly #environment: MetadataEnvironment
-  readonly #file: DiskFile
+  readonly #options: MetadataLogOptions
   /** The id of this data directory, in every partition record. */
   readonly directoryId: Uuid
   #image: MetadataImage
+  /** The segment that is written to, and its size. */
+  #file: DiskFile
   #sizeBytes: number
+  /** The time of the last record, in milliseconds. */
+  #lastTimestampMs: bigint
+  /** Of batches that no snapshot holds. */
+  #bytesSinceSnapshot: number
   /** Appends run one after the other, in the order of their calls. Never rejects. */
   #lastAppend: Promise<unknown> = Promise.resolve()
   readonly #listeners = new Set<(image: MetadataImage, previous: MetadataImage) => void>()
   #failure: string | undefined
   #isClosed = false
 
-  private constructor(environment: MetadataEnvironment, file: DiskFile, opened: Opened) {
+  private constructor(environment: MetadataEnvironment, options: MetadataLogOptions, opened: Opened) {
     this.#environment = environment
-    this.#file = file
+    this.#options = options
     this.directoryId = opened.directoryId
     this.#image = opened.image
+    this.#file = opened.file
     this.#sizeBytes = opened.sizeBytes
+    this.#lastTimestampMs = opened.lastTimestampMs
+    this.#bytesSinceSnapshot = opened.replayedBytes
   }
 
   /**
@@ -71,17 +95,8 @@ export class LogMetadataStore implements MetadataStore {
     const stored = await loadMetaProperties(disk)
     if (stored) checkOwner(disk.root, stored, options)
     await disk.makeDirectory(metadataDirectory)
-    const file = await disk.open(metadataLogPath, { create: true })
-    try {
-      const scanned = await scanLog(file)
-      const opened = stored
-        ? { ...(await recover(environment, file, scanned, stored.clusterId)), directoryId: stored.directoryId }
-        : await format(environment, file, scanned, options)
-      return new LogMetadataStore(environment, file, opened)
-    } catch (error) {
-      await file.close()
-      throw error
-    }
+    const opened = stored ? await recover(environment, stored) : await format(environment, options)
+    return new LogMetadataStore(environment, options, opened)
   }
 
   get image(): MetadataImage {
@@ -93,7 +108,10 @@ export class LogMetadataStore implements MetadataStore {
     options: { readonly expectedOffset?: bigint } = {},
   ): Promise<MetadataResult> {
     const result = this.#lastAppend.then(() => this.#append(records, options.expectedOffset))
-    this.#lastAppend = result.catch(() => undefined)
+    this.#lastAppend = result.then(
+      () => this.#snapshotWhenDue(),
+      () => undefined,
+    )
     return result
   }
 
@@ -107,19 +125,43 @@ export class LogMetadataStore implements MetadataStore {
 
     const values = records.map((item) => encodeMetadataRecord(withDirectories(item, this.directoryId)))
     const image = imageAfter(previous, values)
-    const batch = batchOf(values, { baseOffset: previous.offset + 1n, nowMs: this.#environment.clock.nowMs() })
+    const nowMs = this.#environment.clock.nowMs()
+    const batch = batchOf(values, { baseOffset: previous.offset + 1n, nowMs })
+    const failed = await this.#write(batch)
+    if (failed) return failed
+    this.#sizeBytes += batch.length
+    this.#bytesSinceSnapshot += batch.length
+    this.#lastTimestampMs = BigInt(nowMs)
+    this.#image = image
+    for (const listener of this.#listeners) listener(image, previous)
+    return { ok: true, offset: image.offset }
+  }
+
+  async #write(batch: Uint8Array): Promise<MetadataResult | undefined> {
+    let isWritten = false
     try {
       await this.#file.write(this.#sizeBytes, [batch])
+      isWritten = true
       await this.#file.sync()
+      return undefined
     } catch (error) {
+      if (!isWritten && error instanceof DiskError && error.code === 'NO_SPACE') return this.#takeBack(error)
       const failed = this.#fail(error)
       if (!(error instanceof DiskError)) throw error
       return failed
     }
-    this.#sizeBytes += batch.length
-    this.#image = image
-    for (const listener of this.#listeners) listener(image, previous)
-    return { ok: true, offset: image.offset }
+  }
+
+  /** The disk is full: takes back what was written of the batch, durably, so that the next append finds the log as it was. */
+  async #takeBack(full: DiskError): Promise<MetadataResult> {
+    try {
+      await this.#file.truncate(this.#sizeBytes)
+      await this.#file.sync()
+    } catch (error) {
+      return this.#fail(error)
+    }
+    this.#environment.logger.error({ path: this.#file.path, reason: full.message }, 'no space for the metadata log')
+    return { ok: false, code: 'NO_SPACE', message: `no space for the metadata log: ${full.message}` }
   }
 
   /**
@@ -132,6 +174,55 @@ export class LogMetadataStore implements MetadataStore {
     this.#failure = `the metadata log failed and takes no changes until a restart: ${reason}`
     this.#environment.logger.error({ path: this.#file.path, code, reason }, 'metadata log failed')
     return { ok: false, code: 'FAILED', message: this.#failure }
+  }
+
+  async #snapshotWhenDue(): Promise<void> {
+    const { bytesBetweenSnapshots = snapshotBytesDefault } = this.#options
+    if (this.#failure !== undefined || this.#bytesSinceSnapshot < bytesBetweenSnapshots) return
+    this.#bytesSinceSnapshot = 0
+    const { disk, logger } = this.#environment
+    const endOffset = this.#image.offset + 1n
+    try {
+      await this.#roll(endOffset)
+      await this.#writeSnapshot(endOffset)
+      await removeFiles(disk, superfluousFiles(await listMetadataFiles(disk)))
+      logger.info({ endOffset }, 'metadata snapshot written')
+    } catch (error) {
+      logger.error(
+        { err: error, endOffset },
+        'metadata snapshot not written; the log is kept, and the next is tried later',
+      )
+    }
+  }
+
+  /** Goes on in a new segment. Its name is durable before anything is written to it. */
+  async #roll(baseOffset: bigint): Promise<void> {
+    if (this.#sizeBytes === 0) return // nothing came since the last roll
+    const { disk } = this.#environment
+    const file = await disk.open(segmentPath(baseOffset), { create: true })
+    try {
+      assert.equal(await file.size(), 0)
+      await disk.syncDirectory(metadataDirectory)
+    } catch (error) {
+      await file.close() // an empty segment that stays is removed by the next start
+      throw error
+    }
+    const previous = this.#file
+    this.#file = file
+    this.#sizeBytes = 0
+    await previous.close()
+  }
+
+  async #writeSnapshot(endOffset: bigint): Promise<void> {
+    const { disk, clock } = this.#environment
+    const image = this.#image
+    const { directoryId } = this
+    const { nodeId } = this.#options
+    function* values(): Generator<Uint8Array> {
+      for (const item of recordsOfImage(image, nodeId)) yield encodeMetadataRecord(withDirectories(item, directoryId))
+    }
+    const content = { endOffset, lastTimestampMs: this.#lastTimestampMs, values: values() }
+    await writeSnapshot(disk, content, BigInt(clock.nowMs()))
   }
 
   onImage(listener: (image: MetadataImage, previous: MetadataImage) => void): Disposable {
@@ -155,9 +246,8 @@ export class LogMetadataStore implements MetadataStore {
   }
 }
 
-interface Opened {
-  readonly image: MetadataImage
-  readonly sizeBytes: number
+interface Opened extends Pick<ScannedLog, 'image' | 'sizeBytes' | 'lastTimestampMs' | 'replayedBytes'> {
+  readonly file: DiskFile
   readonly directoryId: Uuid
 }
 
@@ -178,58 +268,103 @@ function checkOwner(
     )
 }
 
-/** Cuts a torn end off, and makes the rest durable before anybody acts on it. */
-async function recover(
-  { disk, logger }: MetadataEnvironment,
-  file: DiskFile,
-  { image, sizeBytes, tornBytes }: ScannedLog,
-  clusterId: string,
-): Promise<Omit<Opened, 'directoryId'>> {
-  if (sizeBytes === 0)
-    throw new MetadataError(
-      'INCOMPLETE',
-      `${disk.root} has ${metaPropertiesPath}, but ${metadataLogPath} is empty or missing`,
-    )
-  if (image.clusterId !== clusterId)
+/** Loads the newest whole snapshot and the log behind it, cuts a torn end off, and makes the rest durable before anybody acts on it. */
+async function recover(environment: MetadataEnvironment, stored: MetaProperties): Promise<Opened> {
+  const { disk, logger } = environment
+  const files = await listMetadataFiles(disk)
+  const start = await newestSnapshot(environment, files)
+  if (files.segments.length === 0) throw logMissing(disk)
+  const scanned = await scanLog(disk, files.segments, start)
+  const { image, activeSegment, sizeBytes, tornBytes, unusedSegments } = scanned
+  if (image.offset < 0n) throw logMissing(disk)
+  if (image.clusterId !== stored.clusterId)
     throw new MetadataError(
       'CLUSTER_ID_MISMATCH',
-      `${disk.root}/${metaPropertiesPath} names cluster ${clusterId}, but its metadata log is of cluster ${image.clusterId}`,
+      `${disk.root}/${metaPropertiesPath} names cluster ${stored.clusterId}, but its metadata log is of cluster ${image.clusterId}`,
     )
-  if (tornBytes > 0) {
-    logger.warn({ sizeBytes, tornBytes }, 'cut off the torn end of the metadata log')
-    await file.truncate(sizeBytes)
+  const file = await disk.open(segmentPath(activeSegment))
+  try {
+    if (tornBytes > 0) {
+      logger.warn({ path: file.path, sizeBytes, tornBytes }, 'cut off the torn end of the metadata log')
+      await file.truncate(sizeBytes)
+    }
+    await file.sync()
+    const kept = { ...files, snapshots: files.snapshots.filter((endOffset) => endOffset <= start.image.offset + 1n) }
+    const broken = files.snapshots.filter((endOffset) => !kept.snapshots.includes(endOffset))
+    await removeFiles(disk, [...files.unfinished, ...broken.map(snapshotPath), ...unusedSegments.map(segmentPath)])
+    await removeFiles(disk, superfluousFiles(kept))
+  } catch (error) {
+    await file.close()
+    throw error
   }
-  await file.sync()
-  return { image, sizeBytes }
+  return { ...scanned, file, directoryId: stored.directoryId }
+}
+
+/** The newest snapshot that is whole, or the beginning. */
+async function newestSnapshot({ disk, logger }: MetadataEnvironment, { snapshots }: MetadataFiles): Promise<ScanStart> {
+  for (const endOffset of snapshots.toReversed()) {
+    const loaded = await loadSnapshot(disk, endOffset)
+    if (loaded) return loaded
+    logger.warn({ path: snapshotPath(endOffset) }, 'a metadata snapshot is damaged; going back to an older one')
+  }
+  return { image: emptyImage, lastTimestampMs: -1n }
+}
+
+async function removeFiles(disk: Disk, paths: readonly string[]): Promise<void> {
+  for (const path of paths) await disk.remove(path)
+}
+
+function logMissing(disk: Disk): MetadataError {
+  return new MetadataError(
+    'INCOMPLETE',
+    `${disk.root} has ${metaPropertiesPath}, but its log in ${metadataDirectory} is empty or missing`,
+  )
 }
 
 /**
  * Writes the first batch and then `meta.properties`, which says that the directory is formatted: after a crash in between, the
  * next start formats again.
  */
-async function format(
-  { disk, clock, random }: MetadataEnvironment,
-  file: DiskFile,
-  found: ScannedLog,
-  { nodeId, clusterId = random.uuid() }: MetadataLogOptions,
-): Promise<Opened> {
-  if (found.image.topics.size > 0 || found.image.links.size > 0)
-    throw new MetadataError('INCOMPLETE', `${disk.root} has a metadata log with topics, but no ${metaPropertiesPath}`)
+async function format(environment: MetadataEnvironment, options: MetadataLogOptions): Promise<Opened> {
+  const { disk, clock } = environment
+  const { nodeId, clusterId = environment.random.uuid() } = options
+  await refuseIfInUse(disk)
   const records = [
-    record(FeatureLevelRecord, { name: metadataVersionFeature, featureLevel: metadataVersionLevel }),
+    metadataVersionRecord(),
     record(ClusterIdentity, { clusterId }),
-    record(ProducerIdSpace, { high: 1 + random.below(0x7fff_ffff) }),
+    record(ProducerIdSpace, { high: 1 + environment.random.below(0x7fff_ffff) }),
   ]
   const values = records.map(encodeMetadataRecord)
-  const batch = batchOf(values, { baseOffset: 0n, nowMs: clock.nowMs() })
-  await file.truncate(0)
-  await file.write(0, [batch])
-  await file.sync()
-  await disk.syncDirectory(metadataDirectory)
-  await disk.syncDirectory('.')
-  const directoryId = random.uuid()
-  await storeMetaProperties(disk, { clusterId, nodeId, directoryId })
-  return { image: imageAfter(emptyImage, values), sizeBytes: batch.length, directoryId }
+  const nowMs = clock.nowMs()
+  const batch = batchOf(values, { baseOffset: 0n, nowMs })
+  const file = await disk.open(metadataLogPath, { create: true })
+  try {
+    await file.truncate(0)
+    await file.write(0, [batch])
+    await file.sync()
+    await disk.syncDirectory(metadataDirectory)
+    await disk.syncDirectory('.')
+    const directoryId = environment.random.uuid()
+    await storeMetaProperties(disk, { clusterId, nodeId, directoryId })
+    const sizeBytes = batch.length
+    const image = imageAfter(emptyImage, values)
+    return { image, file, sizeBytes, replayedBytes: sizeBytes, lastTimestampMs: BigInt(nowMs), directoryId }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/** A directory without meta.properties may hold what a first start left, and no more. */
+async function refuseIfInUse(disk: Disk): Promise<void> {
+  const { segments, snapshots } = await listMetadataFiles(disk)
+  let isInUse = snapshots.length > 0 || segments.some((baseOffset) => baseOffset > 0n)
+  if (!isInUse && segments.length > 0) {
+    const { image } = await scanLog(disk, segments, { image: emptyImage, lastTimestampMs: -1n })
+    isInUse = image.topics.size > 0 || image.links.size > 0
+  }
+  if (isInUse)
+    throw new MetadataError('INCOMPLETE', `${disk.root} has a metadata log with topics, but no ${metaPropertiesPath}`)
 }
 
 /** Replays what a restart would read, so that the image is the same before and after it: defaults are filled in by decoding. */

@@ -58,8 +58,10 @@ export interface LinkImage {
   readonly name: string
   /** The pinned cluster id of the source. */
   readonly sourceClusterId: string
-  /** As set by the user; defaults are not here. Sensitive values are references to sealed secrets. */
+  /** As set by the user; defaults are not here. The value of a secret is its own name: see `secrets`. */
   readonly configs: ReadonlyMap<string, string>
+  /** Secret configs by name, sealed: `link-secrets.ts` opens them. */
+  readonly secrets: ReadonlyMap<string, Uint8Array>
   /** Why the link is failed, or undefined. */
   readonly failure: { readonly code: string; readonly reason: string } | undefined
 }
@@ -74,6 +76,9 @@ export interface MetadataImage {
   readonly linksById: ReadonlyMap<Uuid, LinkImage>
   /** Dynamic broker configs by broker id as text; '' is the cluster-wide default. */
   readonly brokerConfigs: ReadonlyMap<string, ReadonlyMap<string, string>>
+  /** Configs of client metrics subscriptions and of groups, by their names. What sets no config is not in here. */
+  readonly clientMetricsConfigs: ReadonlyMap<string, ReadonlyMap<string, string>>
+  readonly groupConfigs: ReadonlyMap<string, ReadonlyMap<string, string>>
   /** The first producer id that is not reserved yet. */
   readonly nextProducerId: bigint
 }
@@ -91,8 +96,11 @@ export function record<T extends RecordType>(type: T, value: RecordInput<T>): Me
 
 export type MetadataResult =
   | { readonly ok: true; readonly offset: bigint }
-  /** CONFLICT: another append came first, look at the image again. FAILED: the disk; the store is closed for writes. */
-  | { readonly ok: false; readonly code: 'CONFLICT' | 'FAILED' | 'CLOSED'; readonly message: string }
+  /**
+   * CONFLICT: another append came first, look at the image again. NO_SPACE: the disk is full, nothing was changed, and later
+   * appends may work. FAILED: the disk; the store is closed for writes.
+   */
+  | { readonly ok: false; readonly code: 'CONFLICT' | 'NO_SPACE' | 'FAILED' | 'CLOSED'; readonly message: string }
 
 export interface MetadataStore {
   readonly image: MetadataImage

@@ -58,6 +58,11 @@ export function configOf(topic: string, name: string, value: string | null): Met
   return record(ConfigRecord, { resourceType: 2, resourceName: topic, name, value })
 }
 
+/** `nodeId` '' is the cluster-wide default. */
+export function brokerConfigOf(nodeId: string, name: string, value: string | null): MetadataRecord {
+  return record(ConfigRecord, { resourceType: 4, resourceName: nodeId, name, value })
+}
+
 export async function append(store: MetadataStore, records: readonly MetadataRecord[]): Promise<bigint> {
   const result = await store.append(records)
   assert(result.ok, result.ok ? '' : `${result.code}: ${result.message}`)
@@ -150,11 +155,23 @@ export function metadataStoreContract(
   })
 
   rule('broker configs are kept by broker id', async (_, store) => {
-    const config = { resourceType: 4, name: 'num.partitions' }
-    await append(store, [record(ConfigRecord, { ...config, resourceName: '', value: '2' })])
-    await append(store, [record(ConfigRecord, { ...config, resourceName: '1', value: '3' })])
+    await append(store, [brokerConfigOf('', 'num.partitions', '2')])
+    await append(store, [brokerConfigOf('1', 'num.partitions', '3')])
     assert.equal(store.image.brokerConfigs.get('')!.get('num.partitions'), '2')
     assert.equal(store.image.brokerConfigs.get('1')!.get('num.partitions'), '3')
+  })
+
+  rule('configs of client metrics and groups are kept by name, and gone with the last of them', async (_, store) => {
+    for (const [resourceType, kind] of [
+      [16, 'clientMetricsConfigs'],
+      [32, 'groupConfigs'],
+    ] as const) {
+      const config = { resourceType, resourceName: 'mine', name: 'interval.ms' }
+      await append(store, [record(ConfigRecord, { ...config, value: '2' })])
+      assert.deepEqual(store.image[kind], new Map([['mine', new Map([['interval.ms', '2']])]]))
+      await append(store, [record(ConfigRecord, { ...config, value: null })])
+      assert.equal(store.image[kind].size, 0)
+    }
   })
 
   rule('links and mirrors are kept, with failures and the decision to stop', async (_, store) => {

@@ -1,10 +1,10 @@
 /**
  * A disk that loses power at the n-th call. What was not synced by then is there, torn, or gone: bytes by sectors of 64, names
- * one by one, as a seed decides. Only what the metadata log uses is here; the rest throws.
+ * one by one, as a seed decides: new ones may be missing, and removed ones back. The lock is not needed here, and throws.
  */
 import assert from 'node:assert/strict'
 import type { Random } from '../../src/environment/environment.ts'
-import { DiskError, type Disk, type DiskFile } from '../../storage/disk.ts'
+import { DiskError, type DirectoryEntry, type Disk, type DiskFile } from '../../storage/disk.ts'
 
 const sectorBytes = 64
 
@@ -13,20 +13,23 @@ interface Content {
   synced: Uint8Array
 }
 
-interface Entry {
-  readonly content: Content | 'directory'
-  isDurable: boolean
-}
+type Entry = Content | 'directory'
+
+/** What is told of a call that fails. */
+type FaultCode = 'IO' | 'NO_SPACE'
 
 export class CrashDisk implements Disk {
   readonly root = 'crash-disk'
   readonly #random: Random
-  readonly #entries = new Map<string, Entry>([['.', { content: 'directory', isDurable: true }]])
+  readonly #entries = new Map<string, Entry>([['.', 'directory']])
+  /** The names as of the last sync of their directories. */
+  readonly #durable = new Map<string, Entry>([['.', 'directory']])
   #calls = 0
   #failAtCall = Infinity
   /** Whether only the one call fails, as a bad disk does, or all from it on, as without power. */
   #failsOnce = false
   #mayHaveEffect = true
+  #faultCode: FaultCode = 'IO'
 
   constructor(random: Random) {
     this.#random = random
@@ -37,8 +40,12 @@ export class CrashDisk implements Disk {
   }
 
   /** The n-th call from now on fails, and may have had its effect all the same; with `once` the later ones work again. */
-  failAt(call: number, options: { readonly once?: boolean; readonly withoutEffect?: boolean } = {}): void {
+  failAt(
+    call: number,
+    options: { readonly once?: boolean; readonly withoutEffect?: boolean; readonly code?: FaultCode } = {},
+  ): void {
     this.#failAtCall = this.#calls + call
+    this.#faultCode = options.code ?? 'IO'
     this.#failsOnce = options.once ?? false
     this.#mayHaveEffect = !options.withoutEffect
   }
@@ -46,16 +53,21 @@ export class CrashDisk implements Disk {
   /** What is found after the power came back. */
   afterPowerCut(): CrashDisk {
     const disk = new CrashDisk(this.#random)
-    for (const [path, { content, isDurable }] of this.#entries) {
-      const parent = parentOf(path)
-      if (path !== '.' && !disk.#entries.has(parent)) continue
-      if (!isDurable && this.#flip()) continue
-      disk.#entries.set(path, {
-        content: content === 'directory' ? content : this.#survivorOf(content),
-        isDurable: true,
-      })
+    const names = [...new Set([...this.#durable.keys(), ...this.#entries.keys()])].sort()
+    for (const path of names) {
+      const [before, now] = [this.#durable.get(path), this.#entries.get(path)]
+      const entry = before === now || this.#flip() ? now : before
+      if (entry === undefined || (path !== '.' && !disk.#entries.has(parentOf(path)))) continue
+      const survivor = entry === 'directory' ? entry : this.#survivorOf(entry)
+      disk.#entries.set(path, survivor)
+      disk.#durable.set(path, survivor)
     }
     return disk
+  }
+
+  /** The names of all files. */
+  get paths(): string[] {
+    return [...this.#entries].flatMap(([path, entry]) => (entry === 'directory' ? [] : [path])).sort()
   }
 
   #survivorOf({ current, synced }: Content): Content {
@@ -80,12 +92,12 @@ export class CrashDisk implements Disk {
     const fails = this.#failsOnce ? this.#calls === this.#failAtCall : this.#calls >= this.#failAtCall
     if (!fails) return work()
     if (this.#calls === this.#failAtCall && this.#mayHaveEffect && this.#flip()) work()
-    throw new DiskError('IO', path, 'the power is off')
+    throw new DiskError(this.#faultCode, path, 'the call fails on request')
   }
 
   open(path: string, { create = false } = {}): Promise<DiskFile> {
     return this.#call(path, () => {
-      const found = this.#entries.get(path)?.content ?? (create ? this.#create(path) : undefined)
+      const found = this.#entries.get(path) ?? (create ? this.#create(path) : undefined)
       if (!found) throw new DiskError('NOT_FOUND', path, `${path} is missing`)
       assert(found !== 'directory')
       return this.#fileOf(path, found)
@@ -95,7 +107,7 @@ export class CrashDisk implements Disk {
   #create(path: string): Content {
     assert(this.#entries.has(parentOf(path)), `no directory for ${path}`)
     const content = { current: new Uint8Array(0), synced: new Uint8Array(0) }
-    this.#entries.set(path, { content, isDurable: false })
+    this.#entries.set(path, content)
     return content
   }
 
@@ -128,7 +140,7 @@ export class CrashDisk implements Disk {
 
   readFile(path: string): Promise<Uint8Array> {
     return this.#call(path, () => {
-      const content = this.#entries.get(path)?.content
+      const content = this.#entries.get(path)
       if (!content) throw new DiskError('NOT_FOUND', path, `${path} is missing`)
       assert(content !== 'directory')
       return content.current.slice()
@@ -138,19 +150,26 @@ export class CrashDisk implements Disk {
   replaceFile(path: string, content: Uint8Array): Promise<void> {
     return this.#call(path, () => {
       const bytes = content.slice()
-      this.#entries.set(path, { content: { current: bytes, synced: bytes }, isDurable: true })
+      const entry = { current: bytes, synced: bytes }
+      this.#entries.set(path, entry)
+      this.#durable.set(path, entry)
     })
   }
 
   makeDirectory(path: string): Promise<void> {
     return this.#call(path, () => {
-      if (!this.#entries.has(path)) this.#entries.set(path, { content: 'directory', isDurable: false })
+      if (!this.#entries.has(path)) this.#entries.set(path, 'directory')
     })
   }
 
   syncDirectory(path: string): Promise<void> {
     return this.#call(path, () => {
-      for (const [name, entry] of this.#entries) if (name !== '.' && parentOf(name) === path) entry.isDurable = true
+      for (const name of this.#durable.keys()) {
+        if (name !== '.' && parentOf(name) === path && !this.#entries.has(name)) this.#durable.delete(name)
+      }
+      for (const [name, entry] of this.#entries) {
+        if (name !== '.' && parentOf(name) === path) this.#durable.set(name, entry)
+      }
     })
   }
 
@@ -158,16 +177,27 @@ export class CrashDisk implements Disk {
     return this.#call(path, () => this.#entries.has(path))
   }
 
-  list(): Promise<never> {
-    throw new Error('not needed here')
+  list(path: string): Promise<readonly DirectoryEntry[]> {
+    return this.#call(path, () =>
+      [...this.#entries]
+        .filter(([name]) => name !== '.' && parentOf(name) === path)
+        .map(([name, entry]) => ({ name: name.slice(name.lastIndexOf('/') + 1), isDirectory: entry === 'directory' })),
+    )
   }
 
-  rename(): Promise<never> {
-    throw new Error('not needed here')
+  rename(from: string, to: string): Promise<void> {
+    return this.#call(from, () => {
+      const entry = this.#entries.get(from)
+      if (!entry) throw new DiskError('NOT_FOUND', from, `${from} is missing`)
+      this.#entries.delete(from)
+      this.#entries.set(to, entry)
+    })
   }
 
-  remove(): Promise<never> {
-    throw new Error('not needed here')
+  remove(path: string): Promise<void> {
+    return this.#call(path, () => {
+      this.#entries.delete(path)
+    })
   }
 
   lock(): Promise<never> {

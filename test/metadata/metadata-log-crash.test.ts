@@ -4,19 +4,21 @@ import { RemoveTopicRecord } from '../../protocol/state/metadata-records.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
 import { seededRandom } from '../../src/environment/seeded-random.ts'
 import { silentLogger } from '../../src/environment/logger.ts'
-import { LogMetadataStore } from '../../src/metadata/metadata-log.ts'
+import { LogMetadataStore, metadataLogPath } from '../../src/metadata/metadata-log.ts'
 import { record, type MetadataImage, type MetadataRecord } from '../../src/metadata/metadata-store.ts'
 import { DiskError } from '../../storage/disk.ts'
 import { append, configOf, idOf, topicOf } from '../contracts/metadata-store.ts'
 import { CrashDisk } from './crash-disk.ts'
 
-/** Each is acknowledged before the next; some are larger than a few sectors, one removes. */
+/** Each is acknowledged before the next; some are larger than a few sectors, one removes. The log takes two snapshots or three. */
 const changes: readonly (readonly MetadataRecord[])[] = [
   topicOf('a'),
   [...topicOf('b', 12), configOf('b', 'retention.ms', '1')],
   [configOf('a', 'retention.ms', '2')],
   [record(RemoveTopicRecord, { topicId: idOf('a') })],
   topicOf('c', 3),
+  [...topicOf('d', 8), configOf('d', 'retention.ms', '3')],
+  [configOf('d', 'retention.ms', null)],
 ]
 
 type Seen = Pick<MetadataImage, 'topics' | 'links'>
@@ -25,9 +27,9 @@ function seenIn({ topics, links }: MetadataImage): Seen {
   return { topics, links }
 }
 
-function openLog(disk: CrashDisk): Promise<LogMetadataStore> {
+function openLog(disk: CrashDisk, bytesBetweenSnapshots = 600): Promise<LogMetadataStore> {
   const environment = { disk, clock: nodeClock, random: seededRandom(7), logger: silentLogger }
-  return LogMetadataStore.open(environment, { nodeId: 1 })
+  return LogMetadataStore.open(environment, { nodeId: 1, bytesBetweenSnapshots })
 }
 
 /** Makes the changes until the disk fails; how many were acknowledged, and what was seen after each. */
@@ -52,6 +54,8 @@ const clean = await (async () => {
   const disk = new CrashDisk(seededRandom(0))
   const { acknowledged, seen } = await run(disk)
   assert.equal(acknowledged, changes.length)
+  assert(disk.paths.filter((path) => path.endsWith('.checkpoint')).length === 2, 'the run takes snapshots')
+  assert(!disk.paths.includes(metadataLogPath), 'the run deletes a segment')
   return { calls: disk.calls, seen }
 })()
 
@@ -81,7 +85,7 @@ for (let seed = 1; seed <= 12; seed++) {
       const { acknowledged } = await run(disk)
 
       const second = disk.afterPowerCut()
-      second.failAt(1 + random.below(8)) // the power fails again, during recovery or soon after
+      second.failAt(1 + random.below(20)) // the power fails again, during recovery or soon after
       await openLog(second).catch((error: unknown) => assert(error instanceof DiskError))
 
       const store = await openLog(second.afterPowerCut())
@@ -128,4 +132,63 @@ test('what was read at the start is synced before anybody acts on it', async () 
     const later = await openLog(disk.afterPowerCut())
     assert.deepEqual(seenIn(later.image), seenIn(image))
   }
+})
+
+test('a log whose disk is full takes the change back, and works again once there is room', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const disk = new CrashDisk(seededRandom(seed))
+    const store = await openLog(disk)
+    await append(store, topicOf('a'))
+    const { image } = store
+    disk.failAt(1, { once: true, code: 'NO_SPACE' }) // with or without its bytes
+    const [failed, queued] = await Promise.all([store.append(topicOf('b')), store.append(topicOf('c'))])
+    assert(!failed.ok && failed.code === 'NO_SPACE')
+    assert(queued.ok)
+    assert.equal(queued.offset, image.offset + 2n)
+    assert.deepEqual([...store.image.topics.keys()], ['a', 'c'])
+    const again = await openLog(disk.afterPowerCut())
+    assert.deepEqual([...again.image.topics.keys()], ['a', 'c'])
+  }
+})
+
+test('a log that cannot take a change back from a full disk takes no more changes', async () => {
+  for (const call of [2, 3]) {
+    const disk = new CrashDisk(seededRandom(call))
+    const store = await openLog(disk)
+    const inner = store.append(topicOf('a'))
+    disk.failAt(1, { code: 'NO_SPACE', withoutEffect: true }) // the write, and the cut behind it
+    const failed = await inner
+    assert(!failed.ok && failed.code === 'FAILED')
+    disk.failAt(Infinity)
+    const next = await store.append(topicOf('b'))
+    assert(!next.ok && next.code === 'FAILED')
+  }
+})
+
+test('a snapshot that fails at any disk call costs nothing, and later ones are whole', async () => {
+  let snapshots = 0
+  for (let call = 1; call <= 60; call++) {
+    for (const code of ['IO', 'NO_SPACE'] as const) {
+      const disk = new CrashDisk(seededRandom(call))
+      const store = await openLog(disk, 1)
+      disk.failAt(call, { once: true, code })
+      const results = [
+        await store.append(topicOf('a')),
+        await store.append(topicOf('b')),
+        await store.append(topicOf('c')),
+      ]
+      if (!results.every((result) => result.ok)) continue // the call was one of an append
+      snapshots++
+      const seen = seenIn(store.image)
+      await store.close()
+      disk.failAt(Infinity)
+      assert.deepEqual(seenIn((await openLog(disk.afterPowerCut())).image), seen, `call ${call}`)
+      assert.deepEqual(seenIn((await openLog(disk)).image), seen, `call ${call}`)
+      assert.deepEqual(
+        disk.paths.filter((path) => path.endsWith('.part')),
+        [],
+      )
+    }
+  }
+  assert(snapshots > 50, `${snapshots} calls of snapshots failed`)
 })
