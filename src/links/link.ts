@@ -245,7 +245,7 @@ export class Link implements LinkContext {
     const isWrong = failure.code === 'WRONG_CLUSTER'
     const { reconnectBackoffMs, reconnectBackoffMaxMs } = this.configs
     this.#backoffMs = Math.min(Number(reconnectBackoffMaxMs), this.#backoffMs * 2 || Number(reconnectBackoffMs))
-    const delayMs = isWrong ? refreshMaxMs : this.#backoffMs * (0.8 + random.below(400) / 1000)
+    const delayMs = isWrong ? this.refreshMs : this.#backoffMs * (0.8 + random.below(400) / 1000)
     const nowMs = clock.nowMs()
     if (!this.#unavailable) logger.warn({ reason: failure.message }, 'the source of a link cannot be reached')
     this.#unavailable = {

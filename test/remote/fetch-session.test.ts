@@ -154,6 +154,21 @@ for (const name of [
   })
 }
 
+test('a restart ends the session at the broker and asks for everything, so that all is told again', async (t) => {
+  const { source, session, position, fetch, named } = await open(t)
+  await fetch(position(0), position(1))
+  assert.deepEqual(await fetch(position(0), position(1)), [])
+  const [first] = source.seenOf(Fetch)
+  assert.equal(first!.request.sessionId, 0)
+  session.restart()
+  assert.equal((await fetch(position(0), position(1))).length, 2)
+  await fetch(position(0), position(1))
+  assert.deepEqual(named(), ['0: 0@0 1@0', '1:', '0: 0@0 1@0', '1:'])
+  const ids = source.seenOf(Fetch).map(({ request }) => request.sessionId)
+  assert(ids[1] !== 0 && ids[2] === ids[1], 'the old session is named, so that the broker lets go of it')
+  assert.notEqual(ids[3], ids[2])
+})
+
 test('a broker that has no room for a session is asked for everything each time', async (t) => {
   const { position, fetch, named, source } = await open(t)
   source.lies['Fetch'] = async (_request: never, answer) => ({ ...((await answer()) as object), sessionId: 0 })
