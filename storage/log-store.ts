@@ -238,6 +238,22 @@ export interface HousekeepingReport {
   readonly expiredProducers: number
 }
 
+export interface CleanOptions {
+  /** Wall clock of the caller, in milliseconds. */
+  readonly nowMs: bigint
+  /** Waited for after so many bytes were read and looked into: throttles the cleaning, and lets others run. */
+  readonly pace: (sizeBytes: number) => Promise<void>
+  /** Ends a cleaning early. What it has replaced by then stays so. */
+  readonly signal?: AbortSignal
+}
+
+export interface CleaningReport {
+  /** The log that was compacted, if there was one to compact. */
+  readonly cleaned?: { readonly label: string; readonly bytesBefore: number; readonly bytesAfter: number }
+  /** Logs that were tried before it. A final failure is not tried again until a restart. */
+  readonly failures: readonly (Failure & { readonly label: string; readonly isFinal: boolean })[]
+}
+
 export interface LogStore {
   /** The handle of a log that exists, synchronously. */
   find(id: LogId): LogHandle | undefined
@@ -296,6 +312,11 @@ export interface LogStore {
   create(topic: TopicSpec): Promise<Result>
   configure(topicId: Uuid, config: LogConfig): void
   housekeep(nowMs: bigint): Promise<HousekeepingReport>
+  /**
+   * Compacts the one log that needs it most, if any does: by Kafka's rules (`cleanup.policy`, `min.cleanable.dirty.ratio`, the
+   * compaction lags), mirrors too. Resolves when it is done, which may take long; calls do not overlap.
+   */
+  clean(options: CleanOptions): Promise<CleaningReport>
   /** Syncs one log, or all. */
   flush(log?: LogHandle): Promise<Result>
   /** Deletes the logs of a topic. Its name is free as soon as this resolves. Reads in flight end with UNKNOWN_LOG or with what they have. */

@@ -6,6 +6,8 @@
  */
 import { strict as assert } from 'node:assert'
 import { formatOffsets, loadFile, parseOffsets } from './checkpoint-files.ts'
+import { CleanerRounds } from './cleaner-rounds.ts'
+import type { CleanerParts } from './cleaner.ts'
 import type { Disk } from './disk.ts'
 import { PartitionLog } from './log.ts'
 import {
@@ -27,6 +29,8 @@ import type {
   AppendEntry,
   AppendOptions,
   AppendResult,
+  CleaningReport,
+  CleanOptions,
   EpochEnd,
   Fence,
   HousekeepingReport,
@@ -54,6 +58,7 @@ const cleanShutdownName = '.kafka_cleanshutdown'
 /** The metadata log lies in the same directory and looks after itself. */
 const metadataLogName = '__cluster_metadata-0'
 const logStartsName = 'log-start-offset-checkpoint'
+const cleanedName = 'cleaner-offset-checkpoint'
 const defaultTailBytes = 64 * 1024 * 1024
 const defaultTailBytesPerLog = 8 * 1024 * 1024
 const defaultProducerExpirationMs = 86_400_000n
@@ -71,6 +76,8 @@ export interface SegmentLogStoreOptions {
   readonly durable?: boolean
   /** `producer.id.expiration.ms` */
   readonly producerExpirationMs?: bigint
+  /** What compaction works with. Without it no log is compacted. */
+  readonly cleaner?: CleanerParts
   /** Told once per log that lost something when it was opened. */
   readonly onLoss?: (loss: Loss) => void
 }
@@ -85,6 +92,7 @@ export class SegmentLogStore implements LogStore {
   /** As read when the store was opened: for logs that are not open yet. */
   readonly #logStarts: Map<string, bigint>
   readonly #logs = new Map<string, Map<number, PartitionLog>>()
+  readonly #cleaner: CleanerRounds
   readonly #promoted = new Map<PartitionLog, { readonly id: string; readonly result: Promoted }>()
   #creating: Promise<unknown> = Promise.resolve()
   #savingStarts: Promise<void> | undefined
@@ -92,7 +100,7 @@ export class SegmentLogStore implements LogStore {
 
   private constructor(
     options: SegmentLogStoreOptions,
-    found: { readonly wasUnclean: boolean; readonly logStarts: Map<string, bigint> },
+    found: { readonly wasUnclean: boolean; readonly logStarts: Map<string, bigint>; readonly cleaner: CleanerRounds },
   ) {
     this.#options = options
     this.#disk = options.disk
@@ -100,6 +108,7 @@ export class SegmentLogStore implements LogStore {
     this.#tailBudget = options.tailBudget ?? new TailBudget(defaultTailBytes)
     this.wasUnclean = found.wasUnclean
     this.#logStarts = found.logStarts
+    this.#cleaner = found.cleaner
   }
 
   /** Opens the directory. Logs open with `create`. The caller holds the disk's lock. */
@@ -117,7 +126,8 @@ export class SegmentLogStore implements LogStore {
     }
     const starts = (await loadFile(disk, joined(directory, logStartsName), parseOffsets)) ?? []
     const logStarts = new Map(starts.map((start) => [`${start.topicName}-${start.partitionIndex}`, start.offset]))
-    return new SegmentLogStore(options, { wasUnclean: hasLogs && !isClean, logStarts })
+    const cleaner = await CleanerRounds.open(disk, joined(directory, cleanedName))
+    return new SegmentLogStore(options, { wasUnclean: hasLogs && !isClean, logStarts, cleaner })
   }
 
   find(id: LogId): LogHandle | undefined {
@@ -194,12 +204,20 @@ export class SegmentLogStore implements LogStore {
 
   startAt(log: LogHandle, offset: bigint, fence: Fence): Promise<Result<LogView>> {
     const mine = logOf(log)
-    return mine.exclusive(() => startAt(mine, offset, () => this.#saveLogStarts()), fence)
+    return mine.exclusive(async () => {
+      await this.#cleaner.forget([mine])
+      return startAt(mine, offset, () => this.#saveLogStarts())
+    }, fence)
   }
 
   truncateTo(log: LogHandle, offset: bigint, fence: Fence): Promise<Result<LogView>> {
     const mine = logOf(log)
-    return mine.exclusive(() => truncateTo(mine, offset), fence)
+    return mine.exclusive(async () => {
+      await this.#cleaner.cut(mine, offset)
+      const view = await truncateTo(mine, offset)
+      await this.#cleaner.cut(mine, view.logEndOffset)
+      return view
+    }, fence)
   }
 
   raiseLeaderEpoch(log: LogHandle, atLeast: number, fence?: Fence): Promise<Result<LogView>> {
@@ -277,6 +295,12 @@ export class SegmentLogStore implements LogStore {
     return report
   }
 
+  async clean(options: CleanOptions): Promise<CleaningReport> {
+    const { cleaner } = this.#options
+    if (!cleaner) return { failures: [] }
+    return this.#cleaner.clean(this.#allLogs(), { ...options, ...cleaner })
+  }
+
   async flush(log?: LogHandle): Promise<Result> {
     const results = await Promise.all((log ? [logOf(log)] : this.#allLogs()).map((each) => this.#flushOne(each)))
     return results.find((result) => !result.ok) ?? { ok: true }
@@ -288,6 +312,7 @@ export class SegmentLogStore implements LogStore {
 
   async close(): Promise<void> {
     await this.#creating
+    await this.#cleaner.idle()
     const logs = this.#allLogs()
     await Promise.all(logs.map((log) => log.drain()))
     const flushed = await Promise.all(logs.map((log) => this.#flushOne(log)))
@@ -369,7 +394,9 @@ export class SegmentLogStore implements LogStore {
     const loss = await recover(state, { isClean: !this.wasUnclean, logStartOffset, leaderEpoch })
     this.#logStarts.delete(state.label)
     if (loss) this.#options.onLoss?.(loss)
-    return new PartitionLog(state)
+    const log = new PartitionLog(state)
+    await this.#cleaner.check(log)
+    return log
   }
 
   async #drop(topicId: string): Promise<Result> {
@@ -381,6 +408,7 @@ export class SegmentLogStore implements LogStore {
       log.notify('dropped')
     }
     try {
+      await this.#cleaner.forget(logs)
       for (const log of logs) await this.#removeFolder(log)
       if (logs.length > 0) await this.#disk.syncDirectory(this.#directory)
       await this.#saveLogStarts()

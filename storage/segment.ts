@@ -7,7 +7,7 @@
 import { strict as assert } from 'node:assert'
 import { lastOffsetOf, type BatchHeader } from '../protocol/records/batch.ts'
 import { batchesIn, scanBatches, type ScannedBatch } from './batch-scan.ts'
-import type { Disk, DiskFile } from './disk.ts'
+import type { Disk, DiskClass, DiskFile } from './disk.ts'
 import { StorageError } from './outcome.ts'
 import { noTimestamp, SparseIndex } from './sparse-index.ts'
 
@@ -175,8 +175,8 @@ export class Segment {
   }
 
   /** The batches from a position on, up to what is noted now. */
-  scan(from = 0): AsyncGenerator<readonly ScannedBatch[], void, undefined> {
-    return scanBatches(this.#file, { from, to: this.#sizeBytes })
+  scan(from = 0, diskClass?: DiskClass): AsyncGenerator<readonly ScannedBatch[], void, undefined> {
+    return scanBatches(this.#file, { from, to: this.#sizeBytes }, diskClass)
   }
 
   /** Everything in the file, noted or not: for recovery. */

@@ -182,6 +182,12 @@ export class TailCache {
     this.#budget.remove(chunk)
   }
 
+  /** Lets go of everything that begins below `offset`: the log has other bytes there now. */
+  evictBelow(offset: bigint): void {
+    const last = this.#chunks.findLast((chunk) => chunk.firstOffset < offset)
+    if (last) this.evictThrough(last)
+  }
+
   clear(): void {
     for (const chunk of this.#chunks) this.#forget(chunk)
     this.#chunks = []
