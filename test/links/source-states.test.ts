@@ -62,6 +62,7 @@ for (const [what, leader, reason] of [
     assert.equal(partitionOf(pair, 0).state, 'ACTIVE')
     source.topics.get('orders')!.partitions[1]!.leader = 1
     appendTo(source, { partition: 1, from: 0n })
+    source.disconnect() // so that the link asks for leaders again
     await untilEnd(pair, 1n, 1)
     assert.equal(partitionOf(pair, 1).reason, null)
   })
@@ -137,7 +138,7 @@ test('lag is never negative and exact a second after the last record, also of a 
 })
 
 test('another cluster at the address fails the link: every partition says why and since when, and goes on after it', async (t) => {
-  const pair = await startScriptedMirror(t)
+  const pair = await startScriptedMirror(t, { linkConfigs: { 'metadata.max.age.ms': '1000' } })
   const { source, mirror } = pair
   appendTo(source, { from: 0n })
   await untilEnd(pair, 1n)
