@@ -1,5 +1,6 @@
 /** What this broker serves, in the order of the keys. ApiVersions advertises exactly this. */
 import { alterConfigs } from './alter-configs.ts'
+import { alterPartitionReassignments } from './alter-partition-reassignments.ts'
 import { apiVersionsHandler } from './api-versions.ts'
 import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
@@ -10,7 +11,10 @@ import { describeCluster } from './describe-cluster.ts'
 import { describeConfigs } from './describe-configs.ts'
 import { describeGroups } from './describe-groups.ts'
 import { describeLogDirs } from './describe-log-dirs.ts'
+import { describeProducers } from './describe-producers.ts'
+import { describeQuorum } from './describe-quorum.ts'
 import { describeTopicPartitions } from './describe-topic-partitions.ts'
+import { electLeaders } from './elect-leaders.ts'
 import { fetch } from './fetch.ts'
 import { findCoordinator } from './find-coordinator.ts'
 import type { Handler } from './handler.ts'
@@ -19,8 +23,10 @@ import { incrementalAlterConfigs } from './incremental-alter-configs.ts'
 import { initProducerId } from './init-producer-id.ts'
 import { joinGroup } from './join-group.ts'
 import { leaveGroup } from './leave-group.ts'
+import { listConfigResources } from './list-config-resources.ts'
 import { listGroups } from './list-groups.ts'
 import { listOffsets } from './list-offsets.ts'
+import { listPartitionReassignments } from './list-partition-reassignments.ts'
 import { metadata } from './metadata.ts'
 import { offsetCommit } from './offset-commit.ts'
 import { offsetDelete } from './offset-delete.ts'
@@ -28,6 +34,8 @@ import { offsetFetch } from './offset-fetch.ts'
 import { offsetForLeaderEpoch } from './offset-for-leader-epoch.ts'
 import { produce } from './produce.ts'
 import { syncGroup } from './sync-group.ts'
+import { unregisterBroker } from './unregister-broker.ts'
+import { updateFeatures } from './update-features.ts'
 
 export const apiVersions = apiVersionsHandler(() => handlers)
 
@@ -56,8 +64,16 @@ export const handlers: readonly Handler[] = [
   describeLogDirs, // 35
   createPartitions, // 37
   deleteGroups, // 42
+  electLeaders, // 43
   incrementalAlterConfigs, // 44
+  alterPartitionReassignments, // 45
+  listPartitionReassignments, // 46
   offsetDelete, // 47
+  describeQuorum, // 55
+  updateFeatures, // 57
   describeCluster, // 60
+  describeProducers, // 61
+  unregisterBroker, // 64
+  listConfigResources, // 74
   describeTopicPartitions, // 75
 ]

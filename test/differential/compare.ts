@@ -27,11 +27,28 @@ export interface Accepted {
  * Values that each broker chooses for itself. They need not be equal, but what is one thing at one broker has to be one thing
  * at the other: the first pair met is remembered, and holds from then on.
  */
-const identities: ReadonlySet<string> = new Set(['topicId', 'clusterId', 'producerId', 'host', 'port', 'sessionId'])
+const identities: ReadonlySet<string> = new Set([
+  'topicId',
+  'clusterId',
+  'producerId',
+  'host',
+  'port',
+  'sessionId',
+  'logDir',
+  'memberId',
+  'leader',
+])
 /** Such values that mean "none", which is the same everywhere. */
 const nones: ReadonlySet<unknown> = new Set<unknown>([zeroUuid, null, 0, -1, -1n, ''])
 /** The time of day at the broker: it has to be known at both, or at neither. */
-const times: ReadonlySet<string> = new Set(['logAppendTimeMs'])
+const times: ReadonlySet<string> = new Set([
+  'logAppendTimeMs',
+  'lastFetchTimestamp',
+  'lastCaughtUpTimestamp',
+  'commitTimestamp',
+  'expireTimestamp',
+  'currentStateTimestamp',
+])
 /** Lists that Kafka fills from hash maps, and what their items are known by. Ids differ between the brokers: they are none. */
 const unordered: Readonly<Record<string, (item: Fields) => unknown>> = {
   responses: (item) => `${String(item['name'] ?? item['topic'])} ${errorsOf(item)}`,
@@ -41,6 +58,10 @@ const unordered: Readonly<Record<string, (item: Fields) => unknown>> = {
   configs: (item) => item['name'],
   apiKeys: (item) => item['apiKey'],
   configResources: (item) => `${String(item['resourceType'])} ${String(item['resourceName'])}`,
+  groups: (item) => item['groupId'],
+  members: (item) => `${String(item['groupInstanceId'])} ${String(item['errorCode'])} ${subscriptionOf(item)}`,
+  results: (item) => item['groupId'],
+  coordinators: (item) => item['key'],
   replicaElectionResults: (item) => item['topic'],
   partitionResult: (item) => item['partitionId'],
   supportedFeatures: (item) => item['name'],
@@ -156,6 +177,12 @@ function batchesOf(value: unknown): unknown {
     const hasCrc = header.producerId === -1n && isCreateTime
     return { ...fields, ...(isCreateTime && { maxTimestamp }), ...(hasCrc && { crc }), body: hex(batch.subarray(61)) }
   })
+}
+
+/** Tells members apart whose ids each broker chose for itself. */
+function subscriptionOf({ metadata, memberMetadata, memberAssignment, subscription }: Fields): string {
+  const parts = [metadata, memberMetadata, memberAssignment, subscription]
+  return parts.map((bytes) => (bytes instanceof Uint8Array ? hex(bytes) : '')).join(' ')
 }
 
 function hex(bytes: Uint8Array): string {

@@ -26,6 +26,7 @@ export class Peer {
   readonly answers: Answer[] = []
   readonly #network: Network
   readonly #port: number
+  readonly #beside: Peer[] = []
   #client: TestClient | undefined
 
   constructor(network: Network, port: number) {
@@ -58,6 +59,11 @@ export class Peer {
     client.post(api, version, request)
   }
 
+  /** Keeps something else for the comparison that the broker showed. */
+  note(label: string, what: string, seen: unknown): void {
+    this.answers.push({ label, api: what, version: 0, response: seen })
+  }
+
   /** Asks until the answer satisfies, and keeps that one only: for what a broker does a moment after it answered. */
   async askUntil<A extends Api>(label: string, api: A, version: number, wanted: Wanted<A>): Promise<ResponseOf<A>> {
     const response = await this.prepareUntil(api, version, wanted)
@@ -74,8 +80,20 @@ export class Peer {
     }
   }
 
+  /** Another connection, for requests that wait for each other. Its answers come behind those of this one. */
+  beside(): Peer {
+    const peer = new Peer(this.#network, this.#port)
+    this.#beside.push(peer)
+    return peer
+  }
+
+  /** Ends all connections; the answers are complete then. */
   close(): void {
     this.#disconnect()
+    for (const peer of this.#beside.splice(0)) {
+      peer.close()
+      this.answers.push(...peer.answers)
+    }
   }
 
   async #send<A extends Api>(
