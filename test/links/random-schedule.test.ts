@@ -22,7 +22,7 @@ import { bytesOf, describe, linkName, produce, until } from '../support/mirror.t
 import { isPartOf, RandomSource } from '../support/random-source.ts'
 import { ScriptedSource } from '../support/scripted-source.ts'
 
-const rounds = Number(process.env['MIRROR_ROUNDS'] ?? 14)
+const rounds = Number(process.env['MIRROR_ROUNDS'] ?? 12)
 const firstSeed = Number(process.env['MIRROR_SEED'] ?? 1)
 const stepCount = 40
 const clusterId = 'random-cluster'
