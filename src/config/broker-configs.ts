@@ -212,7 +212,7 @@ export const ownConfigs = {
     type: 'BOOLEAN',
     default: true,
     acts: true,
-    doc: 'Whether a replication factor above the number of brokers is lowered to that number, so that programs written for a large cluster run against one broker. With false it is refused, as Kafka does.',
+    doc: 'Whether a replication factor above the number of brokers is lowered to that number, so that programs written for a large cluster run against one broker. With false it is refused, as Kafka does: what `titorelli start` does with data on disk, unless this is set.',
   },
 } as const satisfies ConfigTable
 

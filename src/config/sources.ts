@@ -13,6 +13,7 @@ import { parseProperties } from './properties.ts'
 export interface StartFlags {
   readonly host?: string | undefined
   readonly port?: string | undefined
+  readonly brokers?: string | undefined
   readonly advertised?: string | undefined
   readonly httpPort?: string | undefined
   /** False for `--no-http`. */
@@ -41,6 +42,8 @@ export interface StartOptions {
   readonly host: string
   /** 0 picks a free port. */
   readonly port: number
+  /** How many brokers the process shows. */
+  readonly brokerCount: number
   /** What clients are told; port 0 stands for the port that was picked. Undefined: what the broker listens on. */
   readonly advertised: Address | undefined
   readonly httpPort: number | 'off'
@@ -70,10 +73,14 @@ const ranks = { default: -1, file: 0, kafkaVariable: 1, ownVariable: 2, flag: 3 
 
 const defaults = { host: '127.0.0.1', port: 9092, httpPort: 8090, dataDir: './data' }
 
+/** What `--brokers` may ask for: more listeners than any test of a client needs. */
+const maxBrokers = 100
+
 /** The variables that stand for a flag. */
 const variableOfFlag = {
   host: 'TITORELLI_HOST',
   port: 'TITORELLI_PORT',
+  brokers: 'TITORELLI_BROKERS',
   advertised: 'TITORELLI_ADVERTISED',
   httpPort: 'TITORELLI_HTTP_PORT',
   noHttp: 'TITORELLI_NO_HTTP',
@@ -106,6 +113,7 @@ export function startOptionsOf(input: StartInput): StartResult {
   const options: StartOptions = {
     host,
     port,
+    brokerCount: settings.brokerCount(),
     advertised,
     httpPort: settings.boolean('noHttp') ? 'off' : settings.port('httpPort', defaults.httpPort),
     memory: settings.boolean('memory') ?? false,
@@ -153,6 +161,10 @@ function collectConfigs(input: StartInput, errors: ConfigError[]): Map<string, S
   }
   const durable = new StartSettings(input, errors).durable()
   if (durable) set('titorelli.durable', durable)
+  // A cluster that keeps its data is as strict as Kafka; one in memory stands in for a larger one.
+  const isInMemory = new StartSettings(input, []).boolean('memory') // what is wrong with it is said elsewhere
+  if (!isInMemory)
+    set('titorelli.relaxed.replication.factor', { value: 'false', source: 'a data directory', rank: ranks.default })
   return configs
 }
 
@@ -202,6 +214,15 @@ class StartSettings {
     const port = parsePort(setting.value)
     if (port === undefined) this.wrong(name, setting, 'a port: a number from 0 (any free one) to 65535')
     return port ?? fallback
+  }
+
+  brokerCount(): number {
+    const setting = this.find('brokers')
+    if (!setting) return 1
+    const count = /^\d{1,3}$/.test(setting.value.trim()) ? Number(setting.value) : 0
+    if (count >= 1 && count <= maxBrokers) return count
+    this.wrong('brokers', setting, `a number of brokers from 1 to ${maxBrokers}`)
+    return 1
   }
 
   advertised(): Address | undefined {

@@ -97,6 +97,18 @@ test('a config of ours is set by its variable', () => {
   assert.equal(brokerConfig.relaxedReplicationFactor, false)
 })
 
+test('a replication factor above the number of brokers is lowered in memory, and refused with data on disk', () => {
+  const isRelaxed = (input: Parameters<typeof optionsOf>[0]) => optionsOf(input).brokerConfig.relaxedReplicationFactor
+  assert.equal(isRelaxed({}), false)
+  assert.equal(isRelaxed({ flags: { memory: true } }), true)
+  assert.equal(isRelaxed({ env: { TITORELLI_MEMORY: 'true' } }), true)
+  assert.equal(isRelaxed({ env: { TITORELLI_RELAXED_REPLICATION_FACTOR: 'true' } }), true)
+  assert.equal(isRelaxed({ file: 'titorelli.relaxed.replication.factor=true' }), true)
+  const flags = { memory: true, config: ['titorelli.relaxed.replication.factor=false'] }
+  assert.equal(isRelaxed({ flags }), false)
+  assert.deepEqual(optionsOf({}).summary, [])
+})
+
 test('TITORELLI_ variables set every config: Kafka’s by their names, ours without their prefix', () => {
   const env = {
     TITORELLI_NUM_PARTITIONS: '4',
