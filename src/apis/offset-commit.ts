@@ -1,6 +1,6 @@
 import { OffsetCommit } from '../../protocol/apis/offset-commit.ts'
 import { errorCodeOf, KafkaError } from '../errors.ts'
-import type { RequestOf, ResponseInput } from '../../protocol/schema.ts'
+import type { RequestOf, ResponseInput, Uuid } from '../../protocol/schema.ts'
 import type { TopicErrors } from '../groups/offsets.ts'
 import { findPartition, findTopic } from './find-topic.ts'
 import { defineHandler, type Context } from './handler.ts'
@@ -16,6 +16,7 @@ const idsFromVersion = 10
 interface Planned {
   readonly asked: RequestTopic
   readonly name: string
+  readonly topicId: Uuid
   readonly committable: RequestTopic['partitions']
   readonly refused: ReadonlyMap<number, number>
 }
@@ -27,9 +28,12 @@ export const offsetCommit = defineHandler({
 
   async handle(request, context) {
     context.authorize('READ', 'GROUP', request.groupId)
-    const planned = request.topics.map((topic) => plan(topic, context))
-    const topics = planned.flatMap(({ name, committable }) =>
-      committable.length === 0 ? [] : [{ name, partitions: committable }],
+    // Kafka leaves topics without partitions out of its answer.
+    const planned = request.topics
+      .filter(({ partitions }) => partitions.length > 0)
+      .map((topic) => plan(topic, context))
+    const topics = planned.flatMap(({ name, topicId, committable }) =>
+      committable.length === 0 ? [] : [{ name, topicId, partitions: committable }],
     )
     const { groupId, memberId, groupInstanceId, retentionTimeMs, generationIdOrMemberEpoch: generationId } = request
     const commit = { groupId, memberId, groupInstanceId, retentionTimeMs, generationId, topics }
@@ -70,18 +74,18 @@ function plan(asked: RequestTopic, context: Context): Planned {
   const committable: RequestTopic['partitions'] = []
   try {
     const topic = findTopic(context, { ...asked, isById: context.apiVersion >= idsFromVersion })
-    const { name } = topic.image
+    const { name, topicId } = topic.image
     context.authorize('READ', 'TOPIC', name)
     for (const partition of asked.partitions) {
       const error = errorOf(() => findPartition(topic, partition.partitionIndex))
       if (error === 0) committable.push(partition)
       else refused.set(partition.partitionIndex, error)
     }
-    return { asked, name, committable, refused }
+    return { asked, name, topicId, committable, refused }
   } catch (error) {
     const errorCode = errorCodeOf(error)
     for (const { partitionIndex } of asked.partitions) refused.set(partitionIndex, errorCode)
-    return { asked, name: asked.name, committable, refused }
+    return { asked, name: asked.name, topicId: asked.topicId, committable, refused }
   }
 }
 

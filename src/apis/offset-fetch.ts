@@ -2,7 +2,7 @@ import { OffsetFetch } from '../../protocol/apis/offset-fetch.ts'
 import { errorCodes } from '../../protocol/errors.ts'
 import { zeroUuid, type RequestOf, type ResponseInput, type Uuid } from '../../protocol/schema.ts'
 import { errorCodeOf } from '../errors.ts'
-import type { FetchedOffsets } from '../groups/offsets.ts'
+import type { AskedOffsets, FetchedOffsets } from '../groups/offsets.ts'
 import { defineHandler, type Context } from './handler.ts'
 
 type Request = RequestOf<typeof OffsetFetch>
@@ -61,12 +61,13 @@ function namedTopics(
   asked: RequestTopics,
   isById: boolean,
   { broker }: Context,
-): { topics: { name: string; partitionIndexes: number[] }[] | null; unknown: ResponseTopic[] } {
-  if (!isById || asked === null) return { topics: asked, unknown: [] }
+): { topics: AskedOffsets[] | null; unknown: ResponseTopic[] } {
+  if (asked === null) return { topics: null, unknown: [] }
+  if (!isById) return { topics: asked.map(({ name, partitionIndexes }) => ({ name, partitionIndexes })), unknown: [] }
   const unknown: ResponseTopic[] = []
   const topics = asked.flatMap(({ topicId, partitionIndexes }) => {
     const name = broker.topics.findById(topicId)?.image.name
-    if (name !== undefined) return [{ name, partitionIndexes }]
+    if (name !== undefined) return [{ name, topicId, partitionIndexes }]
     const partitions = partitionIndexes.map((index) => noOffset(index, errorCodes.UNKNOWN_TOPIC_ID))
     unknown.push({ name: '', topicId, partitions })
     return []

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { ListGroups } from '../../protocol/apis/list-groups.ts'
-import type { RequestOf } from '../../protocol/schema.ts'
+import type { RequestOf, Uuid } from '../../protocol/schema.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
 import type { CoordinatorStore } from '../coordinators/coordinator-store.ts'
 import { CoordinatorRuntime, type Outcome } from '../coordinators/runtime.ts'
@@ -244,22 +244,22 @@ export class GroupCoordinator {
   /** Offsets of a topic that was deleted mean nothing for one that comes under its name. */
   #forgetDeletedTopics(image: MetadataImage, previous: MetadataImage): void {
     if (image.topicsById === previous.topicsById) return
-    const names = new Set<string>()
-    for (const [topicId, { name }] of previous.topicsById) if (!image.topicsById.has(topicId)) names.add(name)
-    if (names.size === 0) return
+    const topics = new Map<string, Uuid>()
+    for (const [topicId, { name }] of previous.topicsById) if (!image.topicsById.has(topicId)) topics.set(name, topicId)
+    if (topics.size === 0) return
     for (const shard of this.#runtime.activeShards()) {
-      this.#forgetTopics(shard, names).catch((err: unknown) =>
+      this.#forgetTopics(shard, topics).catch((err: unknown) =>
         this.#parts.environment.logger.warn({ shard, err }, 'offsets of deleted topics stay'),
       )
     }
   }
 
-  async #forgetTopics(shard: number, names: ReadonlySet<string>): Promise<void> {
+  async #forgetTopics(shard: number, topics: ReadonlyMap<string, Uuid>): Promise<void> {
     let doomed: offsets.OffsetEntry[] | undefined
     let from = 0
     do {
       await this.#runtime.write(shard, (state) => {
-        doomed ??= offsets.offsetsOfTopics(state, names)
+        doomed ??= offsets.offsetsOfTopics(state, topics)
         const chunk = doomed.slice(from, from + tombstonesPerAppend)
         from += tombstonesPerAppend
         return { records: offsets.forgetOffsets(state, chunk), response: undefined }

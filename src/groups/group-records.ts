@@ -4,7 +4,7 @@
  */
 import { decodeRecord, encodeRecord, parseVersions } from '../../protocol/compile.ts'
 import { Reader } from '../../protocol/reader.ts'
-import type { RecordInput, RecordOf, RecordType } from '../../protocol/schema.ts'
+import type { RecordInput, RecordOf, RecordType, Uuid } from '../../protocol/schema.ts'
 import {
   GroupMetadataKey,
   GroupMetadataValue,
@@ -19,7 +19,7 @@ import { consumerProtocolType, metadataOf, noAssignment, type Group, type Member
 
 /** The versions that Kafka writes at the metadata version which we show. */
 const groupMetadataVersion = 3
-const offsetCommitVersion = 3
+const offsetCommitVersion = 4
 /** The one version with an expiry time of its own (commits of before Kafka 2.1 that ask for a retention). */
 const offsetCommitWithExpiryVersion = 1
 
@@ -27,6 +27,8 @@ export interface CommittedOffset {
   readonly offset: bigint
   /** -1 where unknown. */
   readonly leaderEpoch: number
+  /** Of the topic that it was committed for, zero where unknown: a topic that comes later under its name is another one. */
+  readonly topicId: Uuid
   readonly metadata: string
   readonly commitTimestampMs: bigint
   /** When it expires, in milliseconds since 1970; -1 leaves it to the retention of offsets. */
@@ -98,6 +100,7 @@ export function offsetRecord(place: OffsetPlace, committed: CommittedOffset): Co
     metadata: committed.metadata,
     commitTimestamp: committed.commitTimestampMs,
     expireTimestamp: committed.expireTimestampMs,
+    topicId: committed.topicId,
   })
   return { key: offsetKey(place), value }
 }
@@ -134,6 +137,7 @@ function parseOffset(bytes: Uint8Array): CommittedOffset {
     metadata: value.metadata,
     commitTimestampMs: value.commitTimestamp,
     expireTimestampMs: value.expireTimestamp,
+    topicId: value.topicId,
   }
 }
 

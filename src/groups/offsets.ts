@@ -1,6 +1,7 @@
 /** Committed offsets: committing, reading, deleting, and their end. */
 import { errorCodes, type ErrorName } from '../../protocol/errors.ts'
 import type { CoordinatorRecord } from '../coordinators/coordinator-store.ts'
+import { zeroUuid, type Uuid } from '../../protocol/schema.ts'
 import { KafkaError } from '../errors.ts'
 import { consumerProtocolType, isSubscribedTo, type Group } from './group.ts'
 import { offsetRecord, offsetTombstone, type CommittedOffset, type OffsetPlace } from './group-records.ts'
@@ -17,6 +18,8 @@ export interface OffsetCommitRequest {
   readonly retentionTimeMs: bigint
   readonly topics: readonly {
     readonly name: string
+    /** Zero where unknown. */
+    readonly topicId: Uuid
     readonly partitions: readonly {
       readonly partitionIndex: number
       readonly committedOffset: bigint
@@ -62,7 +65,7 @@ export function commitOffsets(
   const { groupId, retentionTimeMs } = request
   const records: CoordinatorRecord[] = []
   const expireTimestampMs = retentionTimeMs === -1n ? -1n : limits.nowMs + retentionTimeMs
-  const topics = request.topics.map(({ name, partitions }) => ({
+  const topics = request.topics.map(({ name, topicId, partitions }) => ({
     name,
     partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch, committedMetadata }) => {
       const metadata = committedMetadata ?? ''
@@ -71,6 +74,7 @@ export function commitOffsets(
       const committed: CommittedOffset = {
         offset: committedOffset,
         leaderEpoch: committedLeaderEpoch,
+        topicId,
         metadata,
         commitTimestampMs: limits.nowMs,
         expireTimestampMs,
@@ -82,6 +86,13 @@ export function commitOffsets(
   return { records, topics }
 }
 
+export interface AskedOffsets {
+  readonly name: string
+  /** Given where the asker means the topic by its id. */
+  readonly topicId?: Uuid
+  readonly partitionIndexes: readonly number[]
+}
+
 export interface FetchedOffsets {
   readonly name: string
   readonly partitions: readonly {
@@ -91,11 +102,14 @@ export interface FetchedOffsets {
   }[]
 }
 
-/** The committed offsets of the topics, or all of the group where `topics` is null. A group that nobody knows has none. */
+/**
+ * The committed offsets of the topics, or all of the group where `topics` is null. A group that nobody knows has none. What was
+ * committed for another topic of the same name does not count where the asker means one by its id.
+ */
 export function fetchOffsets(
   state: GroupShardState,
   groupId: string,
-  topics: readonly { readonly name: string; readonly partitionIndexes: readonly number[] }[] | null,
+  topics: readonly AskedOffsets[] | null,
 ): FetchedOffsets[] {
   const offsets = state.offsets.get(groupId)
   if (topics === null) {
@@ -104,16 +118,21 @@ export function fetchOffsets(
       partitions: [...partitions].map(([partitionIndex, committed]) => ({ partitionIndex, committed })),
     }))
   }
-  return topics.map(({ name, partitionIndexes }) => {
+  return topics.map(({ name, topicId = zeroUuid, partitionIndexes }) => {
     const partitions = offsets?.get(name)
     return {
       name,
-      partitions: partitionIndexes.map((partitionIndex) => ({
-        partitionIndex,
-        committed: partitions?.get(partitionIndex),
-      })),
+      partitions: partitionIndexes.map((partitionIndex) => {
+        const committed = partitions?.get(partitionIndex)
+        const isOther = committed !== undefined && isOtherTopic(committed.topicId, topicId)
+        return { partitionIndex, committed: isOther ? undefined : committed }
+      }),
     }
   })
+}
+
+function isOtherTopic(committed: Uuid, asked: Uuid): boolean {
+  return committed !== zeroUuid && asked !== zeroUuid && committed !== asked
 }
 
 /** OffsetDelete. Offsets of topics that the group reads stay. @throws KafkaError for the whole request. */
@@ -155,14 +174,15 @@ export interface OffsetEntry extends OffsetPlace {
   readonly committed: CommittedOffset
 }
 
-/** All offsets of the topics, in all groups of the shard. */
-export function offsetsOfTopics(state: GroupShardState, topicNames: ReadonlySet<string>): OffsetEntry[] {
+/** The offsets of topics that were deleted, by name and id, in all groups of the shard; not those of a later topic of that name. */
+export function offsetsOfTopics(state: GroupShardState, topics: ReadonlyMap<string, Uuid>): OffsetEntry[] {
   const entries: OffsetEntry[] = []
-  for (const [groupId, topics] of state.offsets) {
-    for (const [topicName, partitions] of topics) {
-      if (!topicNames.has(topicName)) continue
+  for (const [groupId, offsets] of state.offsets) {
+    for (const [topicName, partitions] of offsets) {
+      const topicId = topics.get(topicName)
+      if (topicId === undefined) continue
       for (const [partitionIndex, committed] of partitions)
-        entries.push({ groupId, topicName, partitionIndex, committed })
+        if (!isOtherTopic(committed.topicId, topicId)) entries.push({ groupId, topicName, partitionIndex, committed })
     }
   }
   return entries

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { zeroUuid } from '../../protocol/schema.ts'
 import { KafkaError } from '../../src/errors.ts'
 import { parseGroupRecord } from '../../src/groups/group-records.ts'
 import { MemoryCoordinatorStore } from '../support/memory-coordinator-store.ts'
@@ -144,6 +145,23 @@ test('offsets of a deleted topic go with it, and those committed to its successo
   )
 })
 
+test('offsets belong to the topic that they were committed for, not to a later one of its name', async () => {
+  const groups = await openTestGroups()
+  const [old, other] = ['AAAAAAAAAAAAAAAAAAAAAQ', 'AAAAAAAAAAAAAAAAAAAAAg']
+  await groups.commit(1n, { topicId: old })
+  const askedFor = async (topicId: string) => {
+    const asked = [{ name: 'orders', topicId, partitionIndexes: [0] }]
+    const [topic] = await groups.coordinator.fetchOffsets('g', asked, false)
+    return topic?.partitions[0]?.committed?.offset
+  }
+  assert.deepEqual([await askedFor(old!), await askedFor(other!), await askedFor(zeroUuid)], [1n, undefined, 1n])
+  const again = await restart(groups)
+  await again.commit(5n, { topicId: other })
+  again.deleteTopics('orders') // of a third id: neither of them
+  await again.clock.advance(0)
+  assert.equal(await again.committed(), 5n)
+})
+
 test('a group is deleted with all its offsets, however many, but not while it has members', async () => {
   const groups = await openTestGroups()
   const [member] = await stableGroup(groups)
@@ -214,14 +232,15 @@ test('a shard that moved away sends its members away, and is never an empty grou
 
 test('records are those that Kafka writes: int16 type and key, int16 version and value', async () => {
   const groups = await openTestGroups()
-  await groups.commit(7n)
+  await groups.commit(7n, { topicId: 'AAAAAAAAAAAAAAAAAAAAAQ' })
   const [record] = groups.store.all()
   assert(record?.value)
   const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
-  // type 1, 'g', 'orders', partition 0; version 3, offset 7, epoch -1, '', the time of the commit
+  // type 1, 'g', 'orders', partition 0; version 4, offset 7, epoch -1, '', the time of the commit, the topic id
   assert.equal(hex(record.key), '0001' + '000167' + '00066f7264657273' + '00000000')
   const timestamp = 1_700_000_000_000n.toString(16).padStart(16, '0')
-  assert.equal(hex(record.value), '0003' + '0000000000000007' + 'ffffffff' + '0000' + timestamp)
+  const tag = '01' + '0010' + '1'.padStart(32, '0')
+  assert.equal(hex(record.value), '0004' + '0000000000000007' + 'ffffffff' + '01' + timestamp + tag)
 })
 
 test('a record of a type that this broker does not know is left alone', () => {

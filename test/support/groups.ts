@@ -2,6 +2,7 @@
 import { ConsumerProtocolSubscription } from '../../protocol/state/consumer-protocol.ts'
 import { encodeRecord } from '../../protocol/compile.ts'
 import { errorNameOf, type ErrorName } from '../../protocol/errors.ts'
+import { zeroUuid, type Uuid } from '../../protocol/schema.ts'
 import { Writer } from '../../protocol/writer.ts'
 import { brokerConfigOf } from '../../src/config/broker-config.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
@@ -61,6 +62,7 @@ export interface SyncOptions extends MemberOptions {
 export interface CommitOptions extends MemberOptions {
   readonly member?: Pick<JoinAnswer, 'memberId' | 'generationId'> | undefined
   readonly topic?: string
+  readonly topicId?: Uuid
   readonly partitionCount?: number
   readonly retentionTimeMs?: bigint
 }
@@ -187,7 +189,7 @@ class Harness implements TestGroups {
       memberId: member?.memberId ?? '',
       groupInstanceId: instance,
       retentionTimeMs: options.retentionTimeMs ?? -1n,
-      topics: [{ name: topic, partitions }],
+      topics: [{ name: topic, topicId: options.topicId ?? zeroUuid, partitions }],
     }
     try {
       const [answered] = await this.coordinator.commitOffsets(request, 9)

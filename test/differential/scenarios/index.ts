@@ -3,6 +3,9 @@ import type { Scenario } from '../peer.ts'
 import { clusterScenarios } from './cluster.ts'
 import { configScenarios } from './configs.ts'
 import { fetchScenarios } from './fetch.ts'
+import { groupOffsetScenarios } from './group-offsets.ts'
+import { groupToolScenarios } from './group-tools.ts'
+import { groupScenarios } from './groups.ts'
 import { listOffsetsScenarios } from './list-offsets.ts'
 import { metadataScenarios } from './metadata.ts'
 import { produceScenarios } from './produce.ts'
@@ -16,4 +19,7 @@ export const scenarios: readonly Scenario[] = [
   ...topicScenarios,
   ...configScenarios,
   ...clusterScenarios,
+  ...groupToolScenarios,
+  ...groupScenarios,
+  ...groupOffsetScenarios,
 ]
