@@ -194,7 +194,7 @@ class Cleaning {
     for (const [index, segment] of segments.entries()) {
       const endOffset = segments[index + 1]?.baseOffset ?? firstUncleanableOffset
       if (endOffset <= firstDirtyOffset) continue
-      const from = firstDirtyOffset > segment.baseOffset ? segment.positionOf(firstDirtyOffset) : 0
+      const from = firstDirtyOffset > segment.baseOffset ? await segment.positionOf(firstDirtyOffset) : 0
       const isFull = await this.#eachBatch(segment, from, (batch) => !this.#mapBatch(map, transactions, batch))
       if (isFull) break
       map.latestOffset = endOffset - 1n // the offsets behind the last batch are gaps

@@ -109,7 +109,7 @@ export async function truncateTo(log: PartitionLog, offset: bigint): Promise<Log
 
 /** Where a segment ends when everything from `offset` on goes. A batch goes whole, so the end may lie before `offset`. */
 async function cutOf(segment: Segment, offset: bigint): Promise<{ sizeBytes: number; logEndOffset: bigint }> {
-  for await (const batches of segment.scan(segment.positionOf(offset))) {
+  for await (const batches of segment.scan(await segment.positionOf(offset))) {
     for (const batch of batches) {
       if (lastOffsetOf(batch.header) < offset) continue
       const { baseOffset } = batch.header

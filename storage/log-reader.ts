@@ -146,9 +146,9 @@ export async function findByTime(state: LogState, timestampMs: bigint): Promise<
   return stable(state, async () => {
     for (const segment of state.segments) {
       if (segment.maxTimestampMs < timestampMs || segment.nextOffset <= state.logStartOffset) continue
-      const found = await withSegment(segment, () =>
+      const found = await withSegment(segment, async () =>
         firstRecord(state, segment, {
-          from: segment.positionOfTime(timestampMs),
+          from: await segment.positionOfTime(timestampMs),
           isCandidate: (batch) => batch.header.maxTimestamp >= timestampMs,
           accepts: (recordTimestampMs) => recordTimestampMs >= timestampMs,
         }),
@@ -179,7 +179,7 @@ export async function findMaxTimestamp(state: LogState): Promise<OffsetAndEpoch 
  */
 async function largestIn(state: LogState, segment: Segment, floorMs: bigint): Promise<OffsetAndEpoch | undefined> {
   const quick = await firstRecord(state, segment, {
-    from: segment.positionOfTime(segment.maxTimestampMs),
+    from: await segment.positionOfTime(segment.maxTimestampMs),
     isCandidate: (batch) => batch.header.maxTimestamp >= segment.maxTimestampMs,
     accepts: (timestampMs) => timestampMs >= segment.maxTimestampMs,
   })

@@ -168,6 +168,11 @@ export class ProducerState {
     this.#aborted = this.#aborted.filter((entry) => entry.lastOffset >= logStartOffset)
   }
 
+  /** The entries whose markers lie in [from, to). */
+  abortedMarkedIn(range: { readonly from: bigint; readonly to: bigint }): AbortedEntry[] {
+    return this.#aborted.filter((entry) => entry.lastOffset >= range.from && entry.lastOffset < range.to)
+  }
+
   /** Replaces what is known of markers in [from, to): the cleaner has dropped some. */
   replaceAborted(range: { readonly from: bigint; readonly to: bigint }, entries: readonly AbortedEntry[]): void {
     const before = this.#aborted.filter((entry) => entry.lastOffset < range.from)

@@ -55,6 +55,8 @@ export async function replaceSegments(log: PartitionLog, replacement: Replacemen
   assert(cleaned.nextOffset <= state.segments[from + old.length]!.baseOffset, 'segments do not overlap')
   const { disk, folder } = state
   const listPath = replacesPath(folder, cleaned.baseOffset)
+  const range = { from: cleaned.baseOffset, to: state.segments[from + old.length]!.baseOffset }
+  await cleaned.writeAborted(replacement.aborted ?? state.producers.abortedMarkedIn(range))
   await disk.syncDirectory(folder)
   await disk.replaceFile(listPath, formatBaseOffsets(old.map((segment) => segment.baseOffset)))
   try {
@@ -66,10 +68,7 @@ export async function replaceSegments(log: PartitionLog, replacement: Replacemen
   }
   state.generation += 1
   state.segments = [...state.segments.slice(0, from), cleaned, ...state.segments.slice(from + old.length)]
-  if (replacement.aborted) {
-    const range = { from: cleaned.baseOffset, to: state.segments[from + 1]!.baseOffset }
-    state.producers.replaceAborted(range, replacement.aborted)
-  }
+  if (replacement.aborted) state.producers.replaceAborted(range, replacement.aborted)
   await disk.remove(listPath)
   for (const segment of old) {
     log.sync.forget(segment)

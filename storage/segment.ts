@@ -5,11 +5,16 @@
  * or the log closes) its file closes with the last of them, never under one.
  */
 import { strict as assert } from 'node:assert'
+import { crc32c } from '../protocol/crc32c.ts'
 import { lastOffsetOf, type BatchHeader } from '../protocol/records/batch.ts'
 import { batchesIn, scanBatches, type ScannedBatch } from './batch-scan.ts'
-import type { Disk, DiskClass, DiskFile } from './disk.ts'
+import type { Disk, DiskClass } from './disk.ts'
+import { abortedEntryBytes, decodeAbortedEntries, encodeAbortedEntries } from './index-files.ts'
+import { OpenFiles, PooledFile } from './open-files.ts'
 import { StorageError } from './outcome.ts'
-import { noTimestamp, SparseIndex } from './sparse-index.ts'
+import type { AbortedEntry } from './producer-state.ts'
+import { noPart, readPart, SegmentIndexes, type FilePart } from './segment-indexes.ts'
+import type { SparseIndex } from './sparse-index.ts'
 
 /** Offsets in a segment are int32 relative to its base, as in Kafka's index files. */
 export const maxRelativeOffset = 2_147_483_647
@@ -45,6 +50,27 @@ export interface SegmentOptions {
   /** Begins with empty files, whatever was there. */
   readonly isNew?: boolean
   readonly suffix?: SegmentSuffix
+  /** The files that may be open. Default: this one always is. */
+  readonly files?: OpenFiles
+}
+
+/** How far a segment is known to be whole, and which indexes go with that. */
+export interface SegmentNote {
+  readonly baseOffset: bigint
+  readonly nextOffset: bigint
+  readonly sizeBytes: number
+  readonly maxTimestampMs: bigint
+  readonly firstTimestampMs: bigint | undefined
+  readonly offsets: FilePart
+  readonly times: FilePart
+  readonly aborted: FilePart
+}
+
+/** A segment as it is at one moment, for a note that is written later. */
+export interface SegmentCapture extends Omit<SegmentNote, 'offsets' | 'times' | 'aborted'> {
+  readonly segment: Segment
+  readonly offsetCount: number
+  readonly timeCount: number
 }
 
 export class Segment {
@@ -52,32 +78,49 @@ export class Segment {
   readonly #folder: string
   #suffix: SegmentSuffix
   readonly #disk: Disk
-  readonly #file: DiskFile
-  readonly #index: SparseIndex
+  readonly #file: PooledFile
+  readonly #intervalBytes: number
+  #indexes: SegmentIndexes
+  /** Entries of batches before this position may be in the files only. */
+  #indexedBytes = 0
+  #aborted: FilePart = noPart
   #sizeBytes = 0
   #nextOffset: bigint
-  #maxTimestampMs = noTimestamp
   #firstTimestampMs: bigint | undefined
   #readers = 0
   #end: 'open' | 'close' | 'remove' = 'open'
   #ended: Promise<void> | undefined
+  /** Reads and writes of the index files follow each other. */
+  #indexWork: Promise<unknown> = Promise.resolve()
 
-  private constructor(disk: Disk, file: DiskFile, options: SegmentOptions & { folder: string }) {
+  private constructor(disk: Disk, folder: string, options: SegmentOptions) {
     this.#disk = disk
-    this.#file = file
-    this.#folder = options.folder
+    this.#folder = folder
     this.#suffix = options.suffix ?? ''
     this.baseOffset = options.baseOffset
     this.#nextOffset = options.baseOffset
-    this.#index = new SparseIndex(options.indexIntervalBytes)
+    this.#intervalBytes = options.indexIntervalBytes
+    this.#indexes = new SegmentIndexes(options.indexIntervalBytes)
+    this.#file = new PooledFile(disk, options.files ?? new OpenFiles(1), this.path)
+    this.#file.onUnused = () => this.#unloadIndexes()
   }
 
   /** Opens or creates the file. Its batches are unknown until they are noted. */
   static async open(disk: Disk, folder: string, options: SegmentOptions): Promise<Segment> {
-    const path = `${folder}/${segmentFileName(options.baseOffset)}${options.suffix ?? ''}`
-    const file = await disk.open(path, { create: options.isNew === true })
-    const segment = new Segment(disk, file, { ...options, folder })
-    if (options.isNew === true) await file.truncate(0)
+    const segment = new Segment(disk, folder, options)
+    if (options.isNew === true) await segment.#file.create()
+    return segment
+  }
+
+  /** A segment that is as it was noted. Nothing is read before it is needed; batches behind the note may be noted. */
+  static restore(disk: Disk, folder: string, note: SegmentNote, options: Omit<SegmentOptions, 'baseOffset'>): Segment {
+    const segment = new Segment(disk, folder, { ...options, baseOffset: note.baseOffset })
+    segment.#indexes = SegmentIndexes.behind(options.indexIntervalBytes, note)
+    segment.#indexedBytes = note.sizeBytes
+    segment.#aborted = note.aborted
+    segment.#sizeBytes = note.sizeBytes
+    segment.#nextOffset = note.nextOffset
+    segment.#firstTimestampMs = note.firstTimestampMs
     return segment
   }
 
@@ -98,7 +141,7 @@ export class Segment {
 
   /** The largest timestamp, or `noTimestamp`. */
   get maxTimestampMs(): bigint {
-    return this.#maxTimestampMs
+    return this.#indexes.maxTimestampMs
   }
 
   /** The largest timestamp of the first batch: what rolling by time counts from. */
@@ -106,8 +149,18 @@ export class Segment {
     return this.#firstTimestampMs
   }
 
+  /** Entries of the offset index. */
   get indexEntries(): number {
-    return this.#index.count
+    return this.#indexes.count
+  }
+
+  get timeIndexEntries(): number {
+    return this.#indexes.timeCount
+  }
+
+  /** Bytes since the last entry of the offset index. */
+  get bytesSinceEntry(): number {
+    return this.#indexes.bytesSinceEntry
   }
 
   get isEmpty(): boolean {
@@ -133,11 +186,11 @@ export class Segment {
     assert(header.baseOffset >= this.#nextOffset, 'offsets never go back')
     const lastOffset = header.baseOffset + BigInt(header.lastOffsetDelta)
     assert(lastOffset - this.baseOffset <= BigInt(maxRelativeOffset), 'offsets fit their segment')
-    this.#index.note(position, Number(header.baseOffset - this.baseOffset), this.#maxTimestampMs)
+    const relativeOffset = this.#relative(lastOffset)
+    this.#indexes.note({ position, sizeBytes, relativeOffset, maxTimestampMs: header.maxTimestamp })
     this.#sizeBytes += sizeBytes
     this.#nextOffset = lastOffset + 1n
     this.#firstTimestampMs ??= header.maxTimestamp
-    if (header.maxTimestamp > this.#maxTimestampMs) this.#maxTimestampMs = header.maxTimestamp
   }
 
   /** Cuts the file to what was noted, durably. */
@@ -156,12 +209,52 @@ export class Segment {
     return this.#file.sync()
   }
 
-  /**
-   * Ends a segment that gets no more batches: all its files are written and synced when this resolves. Their names are not
-   * durable before the folder is synced.
-   */
+  /** Ends a segment that gets no more batches: its log and indexes are durable when this resolves, but not their names. */
   async seal(): Promise<void> {
     await this.dropUnnoted()
+    await this.#withIndexes(() => this.#writeIndexes(this.capture()))
+  }
+
+  /** What a note will say of the segment: as it is now. */
+  capture(): SegmentCapture {
+    this.#indexes.noteLargest()
+    return {
+      segment: this,
+      baseOffset: this.baseOffset,
+      nextOffset: this.#nextOffset,
+      sizeBytes: this.#sizeBytes,
+      maxTimestampMs: this.maxTimestampMs,
+      firstTimestampMs: this.#firstTimestampMs,
+      offsetCount: this.#indexes.count,
+      timeCount: this.#indexes.timeCount,
+    }
+  }
+
+  /**
+   * Writes and syncs the indexes as far as the capture goes. `aborted`: all transactions whose abort markers lie within it.
+   * Names of files that are new are durable when the folder is synced.
+   */
+  async writeIndexes(capture: SegmentCapture, aborted: readonly AbortedEntry[]): Promise<SegmentNote> {
+    return this.#withIndexes(async () => {
+      await this.#writeIndexes(capture)
+      if (aborted.length !== this.#aborted.entries) await this.#writeAborted(aborted)
+      const { offsets, times } = this.#indexes.written
+      const { baseOffset, nextOffset, sizeBytes, maxTimestampMs, firstTimestampMs } = capture
+      const aboutLog = { baseOffset, nextOffset, sizeBytes, maxTimestampMs, firstTimestampMs }
+      return { ...aboutLog, offsets, times, aborted: this.#aborted }
+    })
+  }
+
+  /** Replaces the index of aborted transactions, durably. */
+  writeAborted(entries: readonly AbortedEntry[]): Promise<void> {
+    return this.#withIndexes(() => this.#writeAborted(entries))
+  }
+
+  /** The index of aborted transactions, or undefined where the file is not as it was noted. */
+  async readAborted(): Promise<AbortedEntry[] | undefined> {
+    const wanted = { part: this.#aborted, entryBytes: abortedEntryBytes }
+    const bytes = await readPart(this.#disk, this.#pathOf('txnindex'), wanted)
+    return bytes && decodeAbortedEntries(bytes)
   }
 
   /** Renames all files of the segment. Readers go on with what they have open. Durable when the folder is synced. */
@@ -172,6 +265,7 @@ export class Segment {
       await this.#disk.rename(from, this.#pathOf(kind, suffix))
     }
     this.#suffix = suffix
+    this.#file.path = this.path
   }
 
   /** The batches from a position on, up to what is noted now. */
@@ -184,18 +278,22 @@ export class Segment {
     return scanBatches(this.#file, { from: 0, to: fileSizeBytes })
   }
 
-  positionOf(offset: bigint): number {
-    return this.#index.floor(this.#relative(offset))
+  /** A position at or before the batch that holds the offset, or follows it. */
+  async positionOf(offset: bigint): Promise<number> {
+    return (await this.#table()).floor(this.#relative(offset))
   }
 
-  positionOfTime(timestampMs: bigint): number {
-    return this.#index.floorOfTime(timestampMs)
+  /** A position before which every timestamp is below the asked one. */
+  async positionOfTime(timestampMs: bigint): Promise<number> {
+    return (await this.#table()).floorOfTime(timestampMs)
   }
 
-  /** Bytes in [fromOffset, toOffset), at most an index interval too many at each end. */
+  /** Bytes in [fromOffset, toOffset), at most an index interval too many at each end, or all of them while no index is in memory. */
   sizeBetween(fromOffset: bigint, toOffset: bigint): number {
-    const from = this.positionOf(fromOffset)
-    const to = toOffset >= this.#nextOffset ? undefined : this.#index.ceiling(this.#relative(toOffset))
+    if (!this.#indexes.isLoaded) return this.#sizeBytes
+    const { table } = this.#indexes
+    const from = table.floor(this.#relative(fromOffset))
+    const to = toOffset >= this.#nextOffset ? undefined : table.ceiling(this.#relative(toOffset))
     return Math.max(0, (to ?? this.#sizeBytes) - from)
   }
 
@@ -205,7 +303,7 @@ export class Segment {
    */
   async read(offset: bigint, endOffset: bigint, limit: ReadLimit): Promise<ColdRead | undefined> {
     const to = this.#sizeBytes
-    let position = this.positionOf(offset)
+    let position = await this.positionOf(offset)
     let wanted = Math.min(Math.max(limit.maxBytes, 0), 64 * 1024 * 1024) + 16 * 1024
     while (position < to) {
       const length = Math.min(wanted, to - position)
@@ -247,6 +345,58 @@ export class Segment {
 
   async #finish(): Promise<void> {
     await this.#file.close()
+  }
+
+  /** The index, read back or made again where it is not in memory. */
+  async #table(): Promise<SparseIndex> {
+    if (!this.#indexes.isLoaded) {
+      await this.#withIndexes(async () => {
+        if (this.#indexes.isLoaded || (await this.#indexes.load(this.#disk, this.#indexPaths()))) return
+        const again = new SegmentIndexes(this.#intervalBytes)
+        for await (const batches of scanBatches(this.#file, { from: 0, to: this.#indexedBytes })) {
+          for (const { position, bytes, header } of batches) {
+            const relativeOffset = this.#relative(lastOffsetOf(header))
+            again.note({ position, sizeBytes: bytes.length, relativeOffset, maxTimestampMs: header.maxTimestamp })
+          }
+        }
+        again.noteLargest()
+        this.#indexes.rebuild(again)
+      })
+    }
+    return this.#indexes.table
+  }
+
+  #unloadIndexes(): void {
+    this.#indexes.unload()
+    if (!this.#indexes.isLoaded) this.#indexedBytes = this.#sizeBytes
+  }
+
+  #withIndexes<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#indexWork.then(work)
+    this.#indexWork = mine.catch(() => undefined)
+    return mine
+  }
+
+  async #writeIndexes(capture: SegmentCapture): Promise<void> {
+    const upTo = { offsets: capture.offsetCount, times: capture.timeCount }
+    await this.#indexes.write(this.#disk, this.#indexPaths(), upTo)
+  }
+
+  async #writeAborted(entries: readonly AbortedEntry[]): Promise<void> {
+    const bytes = encodeAbortedEntries(entries)
+    const file = await this.#disk.open(this.#pathOf('txnindex'), { create: true })
+    try {
+      await file.truncate(bytes.length)
+      if (bytes.length > 0) await file.write(0, [bytes])
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    this.#aborted = { entries: entries.length, crc: crc32c(bytes) }
+  }
+
+  #indexPaths(): { index: string; timeindex: string } {
+    return { index: this.#pathOf('index'), timeindex: this.#pathOf('timeindex') }
   }
 
   #pathOf(kind: (typeof segmentFileKinds)[number], suffix = this.#suffix): string {

@@ -1,0 +1,136 @@
+/**
+ * Files that are open only while they are used: over a limit, those that were used longest ago are closed, and opened again
+ * when they are needed. A broker has far more segments than a process may have descriptors.
+ */
+import { DiskError, type Disk, type DiskClass, type DiskFile } from './disk.ts'
+
+/** What is open among some files. The limit is exceeded only while more files than that are in use at the same moment. */
+export class OpenFiles {
+  readonly limit: number
+  /** Open files, the longest unused first. */
+  readonly #open = new Set<PooledFile>()
+  /** Closing, so that tests and a closing store can wait for it. */
+  readonly #closing = new Set<Promise<void>>()
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  /** For pooled files: this one is used now. */
+  touch(file: PooledFile): void {
+    this.#open.delete(file)
+    this.#open.add(file)
+    if (this.#open.size <= this.limit) return
+    for (const oldest of this.#open) {
+      if (this.#open.size <= this.limit) return
+      if (oldest === file || oldest.isUsed) continue
+      this.#open.delete(oldest)
+      const closing = oldest.letGo().finally(() => this.#closing.delete(closing))
+      this.#closing.add(closing)
+    }
+  }
+
+  forget(file: PooledFile): void {
+    this.#open.delete(file)
+  }
+
+  /** Resolves when the files that were let go are closed. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#closing)
+  }
+}
+
+/** A file that exists, open or not. */
+export class PooledFile implements DiskFile {
+  path: string
+  readonly #disk: Disk
+  readonly #pool: OpenFiles
+  #handle: Promise<DiskFile> | undefined
+  #users = 0
+  #isClosed = false
+  /** Called when the file is closed for being unused: the moment to let go of what belongs to it. */
+  onUnused: () => void = () => {}
+
+  constructor(disk: Disk, pool: OpenFiles, path: string) {
+    this.#disk = disk
+    this.#pool = pool
+    this.path = path
+  }
+
+  get isUsed(): boolean {
+    return this.#users > 0
+  }
+
+  /** Opens a new, empty file, whatever was there. */
+  async create(): Promise<void> {
+    const opening = this.#disk.open(this.path, { create: true })
+    this.#handle = opening
+    await this.#use((file) => file.truncate(0))
+  }
+
+  size(): Promise<number> {
+    return this.#use((file) => file.size())
+  }
+
+  write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    return this.#use((file) => file.write(position, chunks))
+  }
+
+  read(position: number, length: number, diskClass?: DiskClass): Promise<Uint8Array> {
+    return this.#use((file) => file.read(position, length, diskClass))
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.#use((file) => file.truncate(sizeBytes))
+  }
+
+  sync(): Promise<void> {
+    return this.#use((file) => file.sync())
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#pool.forget(this)
+    if (this.#users === 0) await this.#closeHandle()
+  }
+
+  /** For the pool: closes the file until it is used again. */
+  async letGo(): Promise<void> {
+    this.onUnused()
+    // What a close says of a file that is only put aside is told by its next use or sync.
+    await this.#closeHandle().catch(() => undefined)
+  }
+
+  async #closeHandle(): Promise<void> {
+    const handle = this.#handle
+    this.#handle = undefined
+    if (handle) await (await handle).close()
+  }
+
+  async #use<T>(work: (file: DiskFile) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new DiskError('CLOSED', this.path, `${this.path} is closed`)
+    this.#users += 1
+    try {
+      this.#handle ??= this.#disk.open(this.path)
+      this.#pool.touch(this)
+      return await work(await this.#openHandle(this.#handle))
+    } finally {
+      this.#users -= 1
+      if (this.#users === 0 && this.#isClosed) await this.#closeHandle()
+    }
+  }
+
+  async #openHandle(handle: Promise<DiskFile>): Promise<DiskFile> {
+    try {
+      return await handle
+    } catch (error) {
+      if (this.#handle === handle) this.#handle = undefined
+      this.#pool.forget(this)
+      throw error
+    }
+  }
+}
