@@ -58,12 +58,13 @@ export class TitorelliProcess {
     this.#child = child
     child.stdout.setEncoding('utf8').on('data', (text: string) => (this.#output += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#output += text))
-    this.#ready = await eventually('the broker is ready', async () => {
-      if (child.exitCode !== null) return { port: -1, httpPort: -1, clusterId: '', pid: -1 }
+    const ready = await eventually('the broker is ready', async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return 'ended' as const
       const text = await readFile(readyFile, 'utf8')
       return text.endsWith('\n') ? (JSON.parse(text) as Ready) : undefined
     })
-    if (this.#ready.pid === -1) throw new Error(`the broker ended by itself: ${this.#output}`)
+    if (ready === 'ended') throw new Error(`the broker ended by itself: ${this.#output}`)
+    this.#ready = ready
     return performance.now() - startedMs
   }
 
