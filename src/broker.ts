@@ -1,26 +1,24 @@
-/** One broker: opens its parts in order, and closes them in the opposite one. */
+/** A broker process: opens its parts in order, and closes them in the opposite one. */
 import { SegmentLogStore } from '../storage/segment-log-store.ts'
 import { TailBudget } from '../storage/tail-cache.ts'
-import { openDispatcher } from './apis/dispatch.ts'
-import { FetchSessions } from './apis/fetch-sessions.ts'
-import type { BrokerEndpoint, BrokerParts } from './apis/handler.ts'
-import { handlers } from './apis/index.ts'
+import type { BrokerParts } from './apis/handler.ts'
+import { BrokerNodes, type CoreParts } from './broker-nodes.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import type { Environment, Timer } from './environment/environment.ts'
 import { internalTopicsOf, LogCoordinatorStore } from './coordinators/log-coordinator-store.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
+import { GroupCoordinators } from './groups/group-coordinators.ts'
 import { startHttp, type HttpServer } from './http/node-http.ts'
 import { LinkManager } from './links/link-manager.ts'
 import type { LinkService } from './links/link-service.ts'
 import { LogMetadataStore } from './metadata/metadata-log.ts'
+import type { Connection } from './network/connection.ts'
 import { DeadlineQueue } from './network/deadline-queue.ts'
 import { MemoryBudget } from './network/memory-budget.ts'
-import { Server, type ServerLimits } from './network/server.ts'
+import { LiveBrokers, type BrokerControl } from './topics/live-brokers.ts'
 import { ProducerIds } from './topics/producer-ids.ts'
 import { TopicRegistry } from './topics/topic-registry.ts'
 
-/** Connections get this long to take the answers they are owed. */
-const stopGraceMs = 2_000
 /** The part of the memory budget that cached log tails may fill. */
 const tailShare = 1 / 4
 
@@ -29,6 +27,8 @@ export interface BrokerOptions {
   readonly host: string
   /** 0 picks a free one. */
   readonly port: number
+  /** How many brokers the process shows; they listen at this port and the ones behind it. Default: 1. */
+  readonly brokerCount?: number | undefined
   /** What clients are told to connect to; port 0 stands for the port that is listened at. Default: host and port. */
   readonly advertised?: { readonly host: string; readonly port: number } | undefined
   /** The id of a new cluster, which an old one must have. Default: random, or what it is. */
@@ -80,52 +80,35 @@ async function open(
   openLinks: OpenLinks,
   closers: Closer[],
 ): Promise<Broker> {
-  const { config, host } = options
-  let port = options.port
-  const { parts, topics } = await openParts(environment, options, closers, () => {
-    const { host: advertisedHost, port: advertisedPort } = options.advertised ?? { host, port }
-    return [
-      {
-        nodeId: config.nodeId,
-        host: advertisedHost,
-        port: advertisedPort === 0 ? port : advertisedPort,
-        rack: config.brokerRack,
-      },
-    ]
-  })
+  const { host, port, advertised, http } = options
+  const { core, topics, groups } = await openCore(environment, options, closers)
+  const nodes = new BrokerNodes(core, { listen: { host, port }, advertised, groups })
+  const parts = nodes.firstParts
   const links = await openLinks(parts)
   closers.push(() => links.close())
-  const server = await Server.open(
-    { host, port },
-    {
-      environment,
-      memory: parts.memory,
-      deadlines: parts.deadlines,
-      handler: openDispatcher(parts, handlers),
-      limits: limitsOf(config),
-    },
-  )
-  port = server.port
-  closers.push(() => server.close(stopGraceMs))
+  closers.push(() => nodes.close())
+  await nodes.open()
   const housekeeping = keepHouse(parts)
   closers.push(() => housekeeping.stop())
-  const { http } = options
-  const httpServer = http ? await startHttp({ ...http, parts: { ...parts, links } }) : undefined
+  const httpServer = http ? await startHttp({ ...http, parts: { ...parts, links, control: nodes } }) : undefined
   if (httpServer) closers.push(() => httpServer.close())
-  return new Broker({ parts, topics, host, server, links, httpServer, closers })
+  return new Broker({ nodes, topics, host, links, httpServer, closers })
 }
 
-async function openParts(
+async function openCore(
   environment: Environment,
-  { config, clusterId }: BrokerOptions,
+  { config, clusterId, brokerCount = 1 }: BrokerOptions,
   closers: Closer[],
-  endpoints: () => readonly BrokerEndpoint[],
-): Promise<{ parts: BrokerParts; topics: TopicRegistry }> {
-  const { disk, clock } = environment
+): Promise<{ core: CoreParts; topics: TopicRegistry; groups: ReadonlyMap<number, GroupCoordinator> }> {
+  const { disk, clock, logger } = environment
   const { nodeId } = config
   const lock = await disk.lock()
   closers.push(() => lock.release())
-  const metadata = await LogMetadataStore.open(environment, { nodeId, clusterId })
+  const metadata = await LogMetadataStore.open(environment, {
+    nodeId,
+    clusterId,
+    bytesBetweenSnapshots: Number(config.metadataLogMaxRecordBytesBetweenSnapshots),
+  })
   closers.push(() => metadata.close())
   const memory = new MemoryBudget({ limitBytes: Number(config.memoryBudgetBytes) })
   const logs = await SegmentLogStore.open({
@@ -133,24 +116,31 @@ async function openParts(
     tailBudget: openTails(memory),
     durable: config.durable,
     producerExpirationMs: BigInt(config.producerIdExpirationMs),
-    onLoss: (loss) => environment.logger.warn({ loss }, 'a log lost its end when the broker stopped'),
+    onLoss: (loss) => logger.warn({ loss }, 'a log lost its end when the broker stopped'),
   })
   closers.push(() => logs.close())
   const deadlines = new DeadlineQueue(clock)
   closers.push(() => deadlines.close())
+  const brokers = new LiveBrokers(Array.from({ length: brokerCount }, (_, at) => nodeId + at))
   const topics = await TopicRegistry.open(
-    { environment, nodeId, config, metadata, logs },
+    { environment, brokers, config, metadata, logs },
     { wasClean: !logs.wasUnclean },
   )
   closers.push(() => topics.close())
   const producerIds = new ProducerIds(metadata, nodeId)
-  const fetchSessions = new FetchSessions(config.maxIncrementalFetchSessionCacheSlots, environment)
-  const store = new LogCoordinatorStore({ logs, topics, clock, internalTopics: internalTopicsOf(config) })
-  const groups = new GroupCoordinator({ environment, config, store, metadata, deadlines })
-  closers.push(() => groups.close())
-  await groups.load()
-  const parts: BrokerParts = {
-    nodeId,
+  const store = new LogCoordinatorStore({ logs, topics, clock, brokers, internalTopics: internalTopicsOf(config) })
+  let term = 0
+  const nextTerm = (): number => ++term
+  const groups = new Map(
+    brokers.nodeIds.map((id) => [
+      id,
+      new GroupCoordinator({ environment, config, store, metadata, deadlines, nextTerm }),
+    ]),
+  )
+  const groupCoordinators = new GroupCoordinators({ config, metadata, brokers, logger, coordinators: groups })
+  closers.push(() => groupCoordinators.close())
+  await groupCoordinators.follow()
+  const core = {
     environment,
     config,
     metadata,
@@ -159,11 +149,10 @@ async function openParts(
     producerIds,
     memory,
     deadlines,
-    fetchSessions,
-    groups,
-    endpoints,
+    brokers,
+    groupCoordinators,
   }
-  return { parts, topics }
+  return { core, topics, groups }
 }
 
 /** The cached tails of logs count in the memory budget, and shrink when it is short. */
@@ -173,18 +162,6 @@ function openTails(memory: MemoryBudget): TailBudget {
   )
   memory.addCache(tails)
   return tails
-}
-
-function limitsOf(config: BrokerConfig): Partial<ServerLimits> {
-  const idleMaxMs = Number(config.connectionsMaxIdleMs)
-  return {
-    frameMaxBytes: config.socketRequestMaxBytes,
-    inFlightMaxCount: config.maxInFlightRequestsPerConnection,
-    unsentMaxMs: config.unsentResponseTimeoutMs,
-    connectionMaxCount: config.maxConnections,
-    connectionMaxCountPerAddress: config.maxConnectionsPerIp,
-    idleMaxMs: idleMaxMs < 0 ? Infinity : idleMaxMs,
-  }
 }
 
 /** Retention, rolling, expiry of producers: one round after the other, the next an interval after the end of the last. */
@@ -220,37 +197,49 @@ function keepHouse({ environment, logs, config }: BrokerParts): { stop(): Promis
 }
 
 interface Opened {
-  readonly parts: BrokerParts
+  readonly nodes: BrokerNodes
   readonly topics: TopicRegistry
   readonly host: string
-  readonly server: Server
   readonly links: LinkService
   readonly httpServer: HttpServer | undefined
   readonly closers: Closer[]
 }
 
-/** A broker that serves. */
+/** A broker process that serves. */
 export class Broker {
+  /** The parts of its first broker. */
   readonly parts: BrokerParts
   readonly topics: TopicRegistry
-  readonly server: Server
   readonly links: LinkService
+  /** Its brokers, to be taken down and up. */
+  readonly control: BrokerControl
   readonly host: string
+  /** Of the first broker. */
   readonly port: number
+  /** Of each broker. */
+  readonly ports: readonly number[]
   /** Undefined without an HTTP API. */
   readonly httpPort: number | undefined
+  readonly #nodes: BrokerNodes
   readonly #closers: Closer[]
   #stopped: Promise<void> | undefined
 
-  constructor(opened: Opened) {
-    this.parts = opened.parts
-    this.topics = opened.topics
-    this.server = opened.server
-    this.links = opened.links
-    this.host = opened.host
-    this.port = opened.server.port
-    this.httpPort = opened.httpServer?.port
-    this.#closers = opened.closers
+  constructor({ nodes, topics, links, host, httpServer, closers }: Opened) {
+    this.parts = nodes.firstParts
+    this.topics = topics
+    this.links = links
+    this.control = nodes
+    this.#nodes = nodes
+    this.host = host
+    this.ports = nodes.ports
+    this.port = nodes.ports[0]!
+    this.httpPort = httpServer?.port
+    this.#closers = closers
+  }
+
+  /** The open connections of all its brokers. */
+  get connections(): readonly Connection[] {
+    return this.#nodes.connections()
   }
 
   get clusterId(): string {

@@ -10,9 +10,10 @@ import { validateTopicConfigs } from './config/topic-config.ts'
 import type { Logger } from './environment/environment.ts'
 import { nodeEnvironment } from './environment/node-environment.ts'
 import { KafkaError } from './errors.ts'
+import type { BrokerControl, BrokerState } from './topics/live-brokers.ts'
 import { readTopic, type TopicRecord } from './topics/records.ts'
 
-export type { Logger, TopicRecord }
+export type { BrokerControl, BrokerState, Logger, TopicRecord }
 export { KafkaError }
 
 export interface TopicOptions {
@@ -27,6 +28,8 @@ export interface StartBrokerOptions {
   readonly port?: number
   /** Default 127.0.0.1. */
   readonly host?: string
+  /** How many brokers to show to clients, at `port` and the ports behind it. Default: 1. */
+  readonly brokers?: number
   /** Topics to create: names, or names with options. */
   readonly topics?: readonly string[] | Readonly<Record<string, TopicOptions>>
   /** Keep everything in memory. Default: true, unless there is a `dataDir`. */
@@ -52,7 +55,7 @@ export interface RecordsOptions {
 
 /** A running broker. */
 export interface EmbeddedBroker extends AsyncDisposable {
-  /** `host:port`, for clients. */
+  /** `host:port` of each broker, with commas, for clients. */
   readonly bootstrapServers: string
   /** Undefined without the HTTP API. */
   readonly httpUrl: string | undefined
@@ -63,6 +66,10 @@ export interface EmbeddedBroker extends AsyncDisposable {
   records(topic: string, options?: RecordsOptions): AsyncIterable<TopicRecord>
   /** Deletes all topics, groups and links. Ports, cluster id and connections stay. */
   reset(): Promise<void>
+  /** The brokers, and how to take them down and up: what clients do then is what several are for. */
+  readonly brokers: BrokerControl
+  /** Lets another broker lead a partition. @throws KafkaError ELIGIBLE_LEADERS_NOT_AVAILABLE, ELECTION_NOT_NEEDED. */
+  moveLeader(topic: string, partition: number, nodeId: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -79,6 +86,7 @@ export async function startBroker(options: StartBrokerOptions = {}): Promise<Emb
     config: configOf(options.configs),
     host,
     port,
+    brokerCount: brokerCountOf(options.brokers),
     clusterId,
     http: httpAddressOf(options.http),
   })
@@ -101,7 +109,7 @@ class Embedded implements EmbeddedBroker {
   }
 
   get bootstrapServers(): string {
-    return addressText(this.#broker.host, this.#broker.port)
+    return this.#broker.ports.map((port) => addressText(this.#broker.host, port)).join(',')
   }
 
   get httpUrl(): string | undefined {
@@ -133,9 +141,20 @@ class Embedded implements EmbeddedBroker {
   async reset(): Promise<void> {
     const { links, parts } = this.#broker
     for (const { name } of links.listLinks()) await links.deleteLink(name, { force: true, validateOnly: false })
-    await parts.groups.reset(async () => {
+    await parts.groupCoordinators.reset(async () => {
       await Promise.all(Array.from(parts.topics.list(), ({ image }) => parts.topics.delete(image.topicId)))
     })
+  }
+
+  get brokers(): BrokerControl {
+    return this.#broker.control
+  }
+
+  async moveLeader(name: string, partition: number, nodeId: number): Promise<void> {
+    const { topics } = this.#broker.parts
+    const topic = topics.find(name)
+    if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
+    await topics.electLeader(topic.image.topicId, partition, nodeId)
   }
 
   stop(): Promise<void> {
@@ -146,6 +165,11 @@ class Embedded implements EmbeddedBroker {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
   }
+}
+
+function brokerCountOf(count = 1): number {
+  if (Number.isInteger(count) && count >= 1) return count
+  throw new TypeError(`got brokers: ${count}, expected 1 or more`)
 }
 
 function configOf(configs: StartBrokerOptions['configs'] = {}): BrokerConfig {

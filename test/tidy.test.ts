@@ -21,6 +21,7 @@ const floors: readonly (readonly string[])[] = [
   ['groups', 'transactions'],
   ['links'],
   ['apis', 'http'],
+  ['broker-nodes'],
   ['broker'],
   ['index', 'cli'], // what is called from outside; the command line starts a broker
 ]

@@ -2,7 +2,7 @@ import { DeleteRecords } from '../../protocol/apis/delete-records.ts'
 import { errorCodes } from '../../protocol/errors.ts'
 import { zeroUuid, type RequestOf, type ResponseInput } from '../../protocol/schema.ts'
 import { errorCodeOf, errorNameOfStorageCode, KafkaError } from '../errors.ts'
-import { findPartition, findTopic } from './find-topic.ts'
+import { findLedPartition, findTopic } from './find-topic.ts'
 import { defineHandler, type Context } from './handler.ts'
 
 type Asked = RequestOf<typeof DeleteRecords>['topics'][number]['partitions'][number]
@@ -40,7 +40,7 @@ async function remove(name: string, asked: Asked, context: Context): Promise<Res
     context.authorize('DELETE', 'TOPIC', name)
     if (topic.isReadOnly) throw new KafkaError('INVALID_REQUEST', `'${name}' is a read-only mirror topic`)
     if (!topic.config.cleanupPolicy.delete) throw new KafkaError('POLICY_VIOLATION')
-    const { log } = findPartition(topic, asked.partitionIndex)
+    const { log } = findLedPartition(context, topic, asked.partitionIndex)
     const view = logs.view(log)
     const offset = asked.offset === highWatermark ? view.highWatermark : asked.offset
     if (offset < 0n || offset > view.highWatermark) throw new KafkaError('OFFSET_OUT_OF_RANGE')

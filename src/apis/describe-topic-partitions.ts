@@ -6,6 +6,7 @@ import { isInternalTopic } from '../metadata/image.ts'
 import { findNameError } from '../topics/topic-names.ts'
 import type { Topic } from '../topics/topics.ts'
 import { allTopicOperations, operationsNotAsked } from './authorized-operations.ts'
+import { placementOf } from './find-topic.ts'
 import { defineHandler, type BrokerParts, type Context } from './handler.ts'
 
 type Cursor = RequestOf<typeof DescribeTopicPartitions>['cursor']
@@ -69,26 +70,17 @@ function page(topics: TopicResponse[], nextCursor: Cursor): Response {
   return { throttleTimeMs: 0, topics, nextCursor }
 }
 
-function describe({ image, partitions }: Topic, from: number, maxCount: number, { broker }: Context): TopicResponse {
+function describe({ image, partitions }: Topic, from: number, maxCount: number, context: Context): TopicResponse {
   return {
     errorCode: errorCodes.NONE,
     name: image.name,
     topicId: image.topicId,
     isInternal: image.isInternal,
-    partitions: partitions.slice(from, from + maxCount).map(({ partitionIndex, log }) => {
-      const { leader, replicas, isr } = image.partitions[partitionIndex]!
-      return {
-        errorCode: errorCodes.NONE,
-        partitionIndex,
-        leaderId: leader,
-        leaderEpoch: broker.logs.view(log).leaderEpoch,
-        replicaNodes: replicas,
-        isrNodes: isr,
-        eligibleLeaderReplicas: [], // not null: Java's admin client fails on null
-        lastKnownElr: [],
-        offlineReplicas: [],
-      }
-    }),
+    partitions: partitions.slice(from, from + maxCount).map((partition) => ({
+      ...placementOf(context, partition),
+      eligibleLeaderReplicas: [], // not null: Java's admin client fails on null
+      lastKnownElr: [],
+    })),
     topicAuthorizedOperations: allTopicOperations,
   }
 }

@@ -1,11 +1,12 @@
 import { Fetch } from '../../protocol/apis/fetch.ts'
-import { errorCodes, type ErrorName } from '../../protocol/errors.ts'
+import { errorCodes } from '../../protocol/errors.ts'
 import type { RequestOf, ResponseInput } from '../../protocol/schema.ts'
 import type { ReadFound, ReadRequest, ReadResult } from '../../storage/log-store.ts'
 import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
 import { poll, sizeBytesOf } from '../topics/read.ts'
+import type { Partition } from '../topics/topics.ts'
 import { keyOf, type FetchPartition, type FetchSessionRequest, type PartitionNews } from './fetch-sessions.ts'
-import { findPartition, findTopic } from './find-topic.ts'
+import { findLedPartition, findTopic, leaderHintOf, leaderOf } from './find-topic.ts'
 import { defineHandler, type Context } from './handler.ts'
 
 type Request = RequestOf<typeof Fetch>
@@ -13,7 +14,7 @@ type Response = ResponseInput<typeof Fetch>
 type TopicResponse = Response['responses'][number]
 type PartitionResponse = TopicResponse['partitions'][number]
 /** A partition of the round: refused at once, or read, at this place of the read. */
-type Planned = { readonly error: KafkaError } | { readonly readIndex: number }
+type Planned = { readonly error: KafkaError } | { readonly readIndex: number; readonly partition: Partition }
 
 const readCommitted = 1
 const idsFromVersion = 13
@@ -41,8 +42,8 @@ export const fetch = defineHandler({
     })
     const partitions = plans.map((item, index) => {
       const wanted = round.partitions[index]!
-      if ('error' in item) return refusal(wanted.partitionIndex, item.error)
-      return withLeaderHint(answer(wanted.partitionIndex, results[item.readIndex]!, request), wanted, context)
+      const response = answerTo(wanted, item, { results, request }, context)
+      return withLeaderHint(response, wanted, context)
     })
     const { sessionId, isNamed } = round.finish(partitions.map(newsOf))
     const named = partitions.map((response, index) => ({ wanted: round.partitions[index]!, response }))
@@ -85,7 +86,8 @@ function plan(wanted: FetchPartition, request: Request, context: Context, reads:
     const { name, topicId, partitionIndex, fetchOffset, currentLeaderEpoch, lastFetchedEpoch, maxBytes } = wanted
     const topic = findTopic(context, { name, topicId, isById: context.apiVersion >= idsFromVersion })
     context.authorize('READ', 'TOPIC', topic.image.name)
-    const { log } = findPartition(topic, partitionIndex)
+    const partition = findLedPartition(context, topic, partitionIndex)
+    const { log } = partition
     if (replicaIdOf(request) >= 0) return { error: notAReplica }
     const read: ReadRequest = {
       log,
@@ -95,7 +97,7 @@ function plan(wanted: FetchPartition, request: Request, context: Context, reads:
       ...(currentLeaderEpoch >= 0 && { currentLeaderEpoch }),
       ...(lastFetchedEpoch >= 0 && { lastFetchedEpoch }),
     }
-    return { readIndex: reads.push(read) - 1 }
+    return { readIndex: reads.push(read) - 1, partition }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error
     return { error }
@@ -121,6 +123,21 @@ function refusal(partitionIndex: number, error: { readonly errorCode: number }):
     preferredReadReplica: -1,
     records: [],
   }
+}
+
+function answerTo(
+  { partitionIndex }: FetchPartition,
+  item: Planned,
+  { results, request }: { readonly results: readonly ReadResult[]; readonly request: Request },
+  { broker }: Context,
+): PartitionResponse {
+  if ('error' in item) return refusal(partitionIndex, item.error)
+  // While it waited, another broker may have become the leader.
+  const { topic } = item.partition
+  const partition = broker.topics.findById(topic.image.topicId)?.partitions[partitionIndex]
+  if (partition && leaderOf(partition) !== broker.nodeId)
+    return refusal(partitionIndex, new KafkaError('NOT_LEADER_OR_FOLLOWER'))
+  return answer(partitionIndex, results[item.readIndex]!, request)
 }
 
 function answer(partitionIndex: number, result: ReadResult, request: Request): PartitionResponse {
@@ -166,18 +183,12 @@ function grouped(named: readonly { wanted: FetchPartition; response: PartitionRe
   return topics
 }
 
-const staleLeaderErrors: ReadonlySet<number> = new Set(
-  (['NOT_LEADER_OR_FOLLOWER', 'FENCED_LEADER_EPOCH'] satisfies ErrorName[]).map((name) => errorCodes[name]),
-)
-
-/** Tells a client that asked with a stale leader epoch who leads now (KIP-951). */
+/** Tells a client that asked with stale metadata who leads now (KIP-951). */
 function withLeaderHint(response: PartitionResponse, { topicId }: FetchPartition, context: Context): PartitionResponse {
-  if (context.apiVersion < leaderHintsFromVersion || !staleLeaderErrors.has(response.errorCode)) return response
-  const partition = context.broker.topics.findById(topicId)?.partitions[response.partitionIndex]
-  if (!partition) return response
-  const { leaderEpoch } = context.broker.logs.view(partition.log)
-  const leaderId = partition.topic.image.partitions[response.partitionIndex]!.leader
-  return { ...response, currentLeader: { leaderId, leaderEpoch } }
+  if (context.apiVersion < leaderHintsFromVersion) return response
+  const { partitionIndex: index, errorCode } = response
+  const currentLeader = leaderHintOf(context, context.broker.topics.findById(topicId), { index, errorCode })
+  return currentLeader ? { ...response, currentLeader } : response
 }
 
 /** Where the leaders are that the answer names. */

@@ -49,7 +49,8 @@ function coordinatorOf(key: string, keyType: number, context: Context): { nodeId
   switch (keyType) {
     case keyTypes.group: {
       context.authorize('DESCRIBE', 'GROUP', key)
-      const endpoint = broker.endpoints().find(({ nodeId }) => nodeId === broker.nodeId)
+      const coordinatorId = broker.groupCoordinators.brokerOf(key)
+      const endpoint = broker.endpoints().find(({ nodeId }) => nodeId === coordinatorId)
       if (!endpoint) throw new KafkaError('COORDINATOR_NOT_AVAILABLE')
       const { nodeId, host, port } = endpoint
       return { nodeId, host, port }

@@ -7,8 +7,10 @@ import type { BrokerConfig } from '../config/broker-config.ts'
 import type { Environment } from '../environment/environment.ts'
 import type { KafkaError } from '../errors.ts'
 import type { GroupCoordinator } from '../groups/group-coordinator.ts'
+import type { GroupCoordinators } from '../groups/group-coordinators.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import type { MemoryBudget } from '../network/memory-budget.ts'
+import type { LiveBrokers } from '../topics/live-brokers.ts'
 import type { ProducerIds } from '../topics/producer-ids.ts'
 import type { Topics } from '../topics/topics.ts'
 import type { DeadlineQueue } from '../network/deadline-queue.ts'
@@ -34,8 +36,12 @@ export interface BrokerParts {
   readonly memory: MemoryBudget
   readonly deadlines: DeadlineQueue
   readonly fetchSessions: FetchSessions
+  /** The groups that this broker coordinates. */
   readonly groups: GroupCoordinator
-  /** All brokers of the cluster; the first is the controller as far as clients can tell. */
+  /** Which broker coordinates which group. */
+  readonly groupCoordinators: GroupCoordinators
+  readonly brokers: LiveBrokers
+  /** The brokers that live; the first is the controller as far as clients can tell. */
   endpoints(): readonly BrokerEndpoint[]
 }
 

@@ -4,7 +4,7 @@ import type { RequestOf, ResponseInput } from '../../protocol/schema.ts'
 import type { LogStore, OffsetAndEpoch, Result } from '../../storage/log-store.ts'
 import { errorCodeOf, errorNameOfStorageCode, KafkaError } from '../errors.ts'
 import type { Partition } from '../topics/topics.ts'
-import { checkLeaderEpoch, findPartition, findTopic } from './find-topic.ts'
+import { checkLeaderEpoch, findLedPartition, findTopic } from './find-topic.ts'
 import { defineHandler, type Context } from './handler.ts'
 import { zeroUuid } from '../../protocol/schema.ts'
 
@@ -95,7 +95,7 @@ async function answer(
       throw new KafkaError('UNSUPPORTED_VERSION')
     context.authorize('DESCRIBE', 'TOPIC', name)
     const topic = findTopic(context, { name, topicId: zeroUuid, isById: false })
-    const partition = findPartition(topic, query.partitionIndex)
+    const partition = findLedPartition(context, topic, query.partitionIndex)
     checkLeaderEpoch(context, partition, query.currentLeaderEpoch)
     const found = await find(context.broker.logs, partition, query.timestamp, request.isolationLevel === readCommitted)
     const { timestamp, offset } = found

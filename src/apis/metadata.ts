@@ -6,6 +6,7 @@ import { isInternalTopic } from '../metadata/image.ts'
 import { findNameError } from '../topics/topic-names.ts'
 import type { Topic } from '../topics/topics.ts'
 import { allClusterOperations, allTopicOperations, operationsNotAsked } from './authorized-operations.ts'
+import { placementOf } from './find-topic.ts'
 import { defineHandler, type Context } from './handler.ts'
 
 type Request = RequestOf<typeof Metadata>
@@ -109,24 +110,13 @@ async function createTopic(name: string, request: Request, { broker }: Context):
   return topic
 }
 
-function description({ image, partitions }: Topic, request: Request, { broker }: Context): TopicResponse {
+function description({ image, partitions }: Topic, request: Request, context: Context): TopicResponse {
   return {
     errorCode: errorCodes.NONE,
     name: image.name,
     topicId: image.topicId,
     isInternal: image.isInternal,
-    partitions: partitions.map(({ partitionIndex, log }) => {
-      const { leader, replicas, isr } = image.partitions[partitionIndex]!
-      return {
-        errorCode: errorCodes.NONE,
-        partitionIndex,
-        leaderId: leader,
-        leaderEpoch: broker.logs.view(log).leaderEpoch,
-        replicaNodes: replicas,
-        isrNodes: isr,
-        offlineReplicas: [],
-      }
-    }),
+    partitions: partitions.map((partition) => placementOf(context, partition)),
     topicAuthorizedOperations: request.includeTopicAuthorizedOperations ? allTopicOperations : operationsNotAsked,
   }
 }

@@ -2,7 +2,7 @@ import { OffsetForLeaderEpoch } from '../../protocol/apis/offset-for-leader-epoc
 import { errorCodes } from '../../protocol/errors.ts'
 import { zeroUuid, type RequestOf, type ResponseInput } from '../../protocol/schema.ts'
 import { errorCodeOf, errorNameOfStorageCode, KafkaError } from '../errors.ts'
-import { checkLeaderEpoch, findPartition, findTopic } from './find-topic.ts'
+import { checkLeaderEpoch, findLedPartition, findTopic } from './find-topic.ts'
 import { defineHandler, type Context } from './handler.ts'
 
 type Query = RequestOf<typeof OffsetForLeaderEpoch>['topics'][number]['partitions'][number]
@@ -35,7 +35,7 @@ async function answer(name: string, query: Query, context: Context): Promise<Par
   try {
     context.authorize('DESCRIBE', 'TOPIC', name)
     const topic = findTopic(context, { name, topicId: zeroUuid, isById: false })
-    const partition = findPartition(topic, query.partition)
+    const partition = findLedPartition(context, topic, query.partition)
     checkLeaderEpoch(context, partition, query.currentLeaderEpoch)
     const end = await context.broker.logs.endOffsetForEpoch(partition.log, query.leaderEpoch)
     if (!end.ok) throw new KafkaError(errorNameOfStorageCode[end.code], end.message)

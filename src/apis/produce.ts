@@ -1,12 +1,12 @@
 import { Produce } from '../../protocol/apis/produce.ts'
 import { errorCodes } from '../../protocol/errors.ts'
-import type { RequestOf, ResponseInput } from '../../protocol/schema.ts'
+import { zeroUuid, type RequestOf, type ResponseInput } from '../../protocol/schema.ts'
 import type { AppendEntry, AppendResult, StorageCode } from '../../storage/log-store.ts'
 import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
 import { checkWritable, parseProducedBatch, refuseTransactions } from '../topics/append.ts'
 import type { Topic } from '../topics/topics.ts'
 import { CloseConnectionError, defineHandler, type Context } from './handler.ts'
-import { findPartition, findTopic } from './find-topic.ts'
+import { findLedPartition, findTopic, leaderHintOf } from './find-topic.ts'
 
 type Request = RequestOf<typeof Produce>
 type Response = ResponseInput<typeof Produce>
@@ -44,7 +44,7 @@ export const produce = defineHandler({
         ? refusal(index, plan.error)
         : outcome(index, results[plan.entryIndex]!, () => logStartOf(entries[plan.entryIndex]!, context))
     })
-    if (request.acks !== 0) return response
+    if (request.acks !== 0) return withLeaderHints(response, context)
     closeOnFailure(response)
     return undefined
   },
@@ -79,10 +79,11 @@ function planPartition(
   topic: Topic,
   data: Request['topicData'][number]['partitionData'][number],
   { request, entries }: { readonly request: Request; readonly entries: AppendEntry[] },
-  { broker, apiVersion }: Context,
+  context: Context,
 ): Planned {
+  const { broker, apiVersion } = context
   try {
-    const { log } = findPartition(topic, data.index)
+    const { log } = findLedPartition(context, topic, data.index)
     const batch = parseProducedBatch(data.records, apiVersion)
     refuseTransactions(batch, request.transactionalId)
     const mode = { kind: 'assign', leaderEpoch: broker.logs.view(log).leaderEpoch } as const
@@ -144,6 +145,25 @@ function outcome(index: number, result: AppendResult, logStart: () => bigint): P
     logStartOffset: recordFailures.has(result.code) ? logStart() : -1n,
     recordErrors,
   }
+}
+
+const leaderHintsFromVersion = 10
+
+/** Tells a client that asked the wrong broker who leads, and where that is (KIP-951). */
+function withLeaderHints(response: Response, context: Context): Response {
+  if (context.apiVersion < leaderHintsFromVersion) return response
+  let isHinted = false
+  const { topics } = context.broker
+  const responses = response.responses.map((answered) => {
+    const topic = topics.findById(answered.topicId ?? zeroUuid) ?? topics.find(answered.name ?? '')
+    const partitionResponses = answered.partitionResponses.map((partition) => {
+      const currentLeader = leaderHintOf(context, topic, partition)
+      isHinted ||= currentLeader !== undefined
+      return currentLeader ? { ...partition, currentLeader } : partition
+    })
+    return { ...answered, partitionResponses }
+  })
+  return isHinted ? { ...response, responses, nodeEndpoints: [...context.broker.endpoints()] } : response
 }
 
 function closeOnFailure({ responses }: Response): void {

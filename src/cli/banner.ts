@@ -5,7 +5,10 @@ import { listOf } from './table.ts'
 
 export interface RunningBroker {
   readonly host: string
+  /** Of the first broker. */
   readonly port: number
+  /** Of each broker. */
+  readonly ports: readonly number[]
   /** Undefined without an HTTP API. */
   readonly httpPort: number | undefined
   readonly clusterId: string
@@ -19,7 +22,7 @@ export function bannerOf(cli: Cli, broker: RunningBroker): string[] {
   const bootstrap = `${urlHost(broker.host)}:${broker.port}`
   const url = broker.httpPort === undefined ? undefined : `http://${urlHost(broker.host)}:${broker.httpPort}`
   const facts = listOf([
-    ['Kafka clients', bootstrap],
+    ['Kafka clients', broker.ports.map((port) => `${urlHost(broker.host)}:${port}`).join(',')],
     ['HTTP API', url ?? 'off'],
     ['Data', broker.dataDir ?? 'in memory, gone when it stops'],
     ['Cluster id', broker.clusterId],

@@ -12,16 +12,17 @@ import { CliFailure } from './cli.ts'
 
 /** Opens the broker. What a person can mend (a port in use, a folder in use, a wrong cluster id) becomes a CliFailure. */
 export async function runBroker(options: StartOptions): Promise<RunningBroker> {
-  const { host, port, advertised, clusterId, brokerConfig: config } = options
+  const { host, port, advertised, clusterId, brokerCount, brokerConfig: config } = options
   const dataDir = options.memory ? undefined : resolve(options.dataDir)
   const logger = nodeLogger({ level: options.logLevel })
   const environment = nodeEnvironment({ logger, ...(dataDir !== undefined && { dataDir }) })
   const http = options.httpPort === 'off' ? undefined : { host, port: options.httpPort }
   try {
-    const broker = await openBroker(environment, { config, host, port, advertised, clusterId, http })
+    const broker = await openBroker(environment, { config, host, port, brokerCount, advertised, clusterId, http })
     return {
       host,
       port: broker.port,
+      ports: broker.ports,
       httpPort: broker.httpPort,
       clusterId: broker.clusterId,
       dataDir,

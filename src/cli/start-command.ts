@@ -23,6 +23,7 @@ export function addStartCommand(program: Command, cli: Cli): void {
     .description('Runs the broker until SIGTERM or SIGINT.')
     .option('--host <host>', 'where to listen (default: 127.0.0.1)')
     .option('--port <port>', 'the port of Kafka clients; 0 picks a free one (default: 9092)')
+    .option('--brokers <count>', 'how many brokers to show, at this port and the ones behind it (default: 1)')
     .option('--advertised <host:port>', 'what clients are told to connect to; needed with a wildcard host')
     .option('--http-port <port>', 'the port of the HTTP API; 0 picks a free one (default: 8090)')
     .option('--no-http', 'no HTTP API')
@@ -103,9 +104,9 @@ async function inReadyFile(path: string, work: () => Promise<void>): Promise<voi
 
 /** One JSON line, complete as soon as the file is there. */
 async function writeReadyFile(path: string, broker: RunningBroker): Promise<void> {
-  const { port, httpPort, clusterId } = broker
+  const { port, ports, httpPort, clusterId } = broker
   const unfinished = `${path}.${process.pid}`
-  await writeFile(unfinished, `${toJson({ port, httpPort: httpPort ?? null, clusterId, pid: process.pid })}\n`)
+  await writeFile(unfinished, `${toJson({ port, ports, httpPort: httpPort ?? null, clusterId, pid: process.pid })}\n`)
   await rename(unfinished, path)
 }
 

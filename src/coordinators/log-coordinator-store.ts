@@ -9,6 +9,7 @@ import type { Failure, Fence, LogHandle, LogStore, Result } from '../../storage/
 import type { BrokerConfig } from '../config/broker-config.ts'
 import type { Clock } from '../environment/environment.ts'
 import { KafkaError } from '../errors.ts'
+import type { LiveBrokers } from '../topics/live-brokers.ts'
 import type { Topics } from '../topics/topics.ts'
 import type { CoordinatorKind, CoordinatorRecord, CoordinatorStore } from './coordinator-store.ts'
 
@@ -18,6 +19,8 @@ const loadBytes = 1_048_576
 export interface InternalTopic {
   readonly name: string
   readonly partitionCount: number
+  /** Lowered to the number of brokers that live when the topic comes into being. */
+  readonly replicationFactor: number
   readonly configs: ReadonlyMap<string, string>
 }
 
@@ -33,11 +36,13 @@ export function internalTopicsOf(config: BrokerConfig): Record<CoordinatorKind, 
     group: {
       name: '__consumer_offsets',
       partitionCount: config.offsetsTopicNumPartitions,
+      replicationFactor: config.offsetsTopicReplicationFactor,
       configs: compacted(config.offsetsTopicSegmentBytes),
     },
     transaction: {
       name: '__transaction_state',
       partitionCount: config.transactionStateLogNumPartitions,
+      replicationFactor: config.transactionStateLogReplicationFactor,
       configs: compacted(config.transactionStateLogSegmentBytes),
     },
   }
@@ -47,6 +52,7 @@ export interface LogCoordinatorStoreParts {
   readonly logs: LogStore
   readonly topics: Topics
   readonly clock: Clock
+  readonly brokers: Pick<LiveBrokers, 'alive'>
   readonly internalTopics: Readonly<Record<CoordinatorKind, InternalTopic>>
 }
 
@@ -115,7 +121,9 @@ export class LogCoordinatorStore implements CoordinatorStore {
 
   async #createTopic(kind: CoordinatorKind): Promise<void> {
     try {
-      await this.#parts.topics.create(this.#parts.internalTopics[kind])
+      const topic = this.#parts.internalTopics[kind]
+      const replicationFactor = Math.min(topic.replicationFactor, this.#parts.brokers.alive().length)
+      await this.#parts.topics.create({ ...topic, replicationFactor })
     } catch (error) {
       if (!(error instanceof KafkaError && error.errorName === 'TOPIC_ALREADY_EXISTS')) throw error
     }

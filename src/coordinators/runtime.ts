@@ -46,6 +46,11 @@ export interface RuntimeParts<State, TimerEvent> {
   readonly deadlines: Pick<DeadlineQueue, 'add'>
   readonly logger: Logger
   readonly shardCount: number
+  /**
+   * Numbers the loadings of a shard, so that appends of an earlier one are fenced off. Brokers between which shards move share
+   * one. Default: counts by itself.
+   */
+  readonly nextTerm?: () => number
 }
 
 /** How many shards are read at the same time. */
@@ -61,13 +66,13 @@ export class CoordinatorRuntime<State, TimerEvent> {
   }
 
   /**
-   * Rebuilds every shard. To be awaited before the first client is let in: some clients do not try again after
+   * Rebuilds these shards, or every one. To be awaited before the first client is let in: some clients do not try again after
    * COORDINATOR_LOAD_IN_PROGRESS. A shard that can't be read is logged and not served; the others are.
    */
-  async loadAll(): Promise<void> {
+  async loadAll(shards: readonly number[] = this.#shards.map((_, index) => index)): Promise<void> {
     let next = 0
     const lane = async (): Promise<void> => {
-      for (let shard = next++; shard < this.#shards.length; shard = next++) await this.load(shard)
+      for (let at = next++; at < shards.length; at = next++) await this.load(shards[at]!)
     }
     await Promise.all(Array.from({ length: loadingLanes }, lane))
   }
@@ -77,9 +82,12 @@ export class CoordinatorRuntime<State, TimerEvent> {
     await this.#shard(shard).load()
   }
 
-  /** Stops serving a shard: its operations are answered NOT_COORDINATOR from now on, never as if it were empty. */
-  unload(shard: number, error: ErrorName = 'NOT_COORDINATOR'): void {
-    this.#shard(shard).unload(error)
+  /**
+   * Stops serving a shard: its operations are answered NOT_COORDINATOR from now on, never as if it were empty. Resolves when
+   * no append of it is under way any more: whoever reads the records then reads all of them.
+   */
+  unload(shard: number, error: ErrorName = 'NOT_COORDINATOR'): Promise<void> {
+    return this.#shard(shard).unload(error)
   }
 
   /**
@@ -107,7 +115,7 @@ export class CoordinatorRuntime<State, TimerEvent> {
 
   /** Ends everything that waits. Appends in flight settle without effect. */
   close(): void {
-    for (const shard of this.#shards) shard.unload('COORDINATOR_NOT_AVAILABLE')
+    for (const shard of this.#shards) shard.end('COORDINATOR_NOT_AVAILABLE')
   }
 
   #shard(index: number): Shard<State, TimerEvent> {

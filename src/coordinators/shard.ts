@@ -49,6 +49,7 @@ export class Shard<State, TimerEvent> {
   #isExclusive = false
   /** The first append brings the internal topic into being; until it is there, appends would not keep their order. */
   #hasAppended = false
+  readonly #inFlight = new Set<Promise<void>>()
   readonly #timers = new Map<string, Deadline>()
 
   constructor(parts: RuntimeParts<State, TimerEvent>, index: number) {
@@ -69,9 +70,11 @@ export class Shard<State, TimerEvent> {
 
   async load(): Promise<void> {
     const { machine, store, logger } = this.#parts
-    if (this.#status !== 'inactive') this.unload('NOT_COORDINATOR')
-    const term = ++this.#term
+    const ended = this.#status === 'inactive' ? undefined : this.unload('NOT_COORDINATOR')
+    const term = this.#nextTerm()
     this.#status = 'loading'
+    await ended
+    if (term !== this.#term) return
     const state = machine.create()
     try {
       for await (const record of store.load(machine.kind, this.#index)) machine.replay(record, state)
@@ -87,9 +90,21 @@ export class Shard<State, TimerEvent> {
     machine.loaded(state, this.#timersOf(term))
   }
 
-  unload(error: ErrorName): void {
+  /** Ends the term. Resolves when no append of it is under way any more. */
+  async unload(error: ErrorName): Promise<void> {
+    this.end(error)
+    await Promise.all(this.#inFlight)
+  }
+
+  #nextTerm(): number {
+    this.#term = this.#parts.nextTerm?.() ?? this.#term + 1
+    return this.#term
+  }
+
+  /** Ends the term, and with the error everything that waits in it. */
+  end(error: ErrorName): void {
     const state = this.#state
-    this.#term++
+    this.#nextTerm()
     this.#status = 'inactive'
     this.#state = undefined
     const queue = this.#queue
@@ -176,10 +191,14 @@ export class Shard<State, TimerEvent> {
       append.result = result
       this.#takeOver()
     }
-    store.append(machine.kind, this.#index, records, this.#fence()).then(settle, (error: unknown) => {
-      logger.error({ kind: machine.kind, shard: this.#index, err: error }, 'coordinator append failed')
-      settle({ ok: false, code: 'TIMED_OUT', retriable: true, message: 'the append threw' })
-    })
+    const appending = store.append(machine.kind, this.#index, records, this.#fence())
+    const settled: Promise<void> = appending
+      .then(settle, (error: unknown) => {
+        logger.error({ kind: machine.kind, shard: this.#index, err: error }, 'coordinator append failed')
+        settle({ ok: false, code: 'TIMED_OUT', retriable: true, message: 'the append threw' })
+      })
+      .finally(() => this.#inFlight.delete(settled))
+    this.#inFlight.add(settled)
   }
 
   /** Takes over what has settled, in the order of the appends. */
@@ -205,7 +224,7 @@ export class Shard<State, TimerEvent> {
     const error = new KafkaError(coordinatorErrors[name] ?? name, result.message)
     logger.warn({ kind: machine.kind, shard: this.#index, code: result.code }, 'coordinator records not written')
     append.failed(error)
-    if (result.code === 'FENCED') this.unload('NOT_COORDINATOR')
+    if (result.code === 'FENCED') this.end('NOT_COORDINATOR')
     // Nobody knows whether the records are there: only reading them again tells.
     if (result.code === 'TIMED_OUT')
       this.load().catch((err: unknown) => logger.error({ kind: machine.kind, err }, 'coordinator state not loaded'))

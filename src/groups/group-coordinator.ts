@@ -28,6 +28,8 @@ export interface GroupCoordinatorParts {
   readonly store: CoordinatorStore
   readonly metadata: Pick<MetadataStore, 'image' | 'onImage'>
   readonly deadlines: Pick<DeadlineQueue, 'add'>
+  /** Shared by the coordinators between which shards move. */
+  readonly nextTerm?: () => number
 }
 
 /** Who sends a request of the group protocol. */
@@ -60,26 +62,19 @@ export class GroupCoordinator {
       deadlines,
       logger: environment.logger,
       shardCount: config.offsetsTopicNumPartitions,
+      ...(parts.nextTerm && { nextTerm: parts.nextTerm }),
     })
     this.#subscription = parts.metadata.onImage((image, previous) => this.#forgetDeletedTopics(image, previous))
   }
 
-  /** Rebuilds all groups. To be awaited before clients are let in. */
-  load(): Promise<void> {
-    return this.#runtime.loadAll()
+  /** Rebuilds the groups of these shards, or all. To be awaited before clients are let in. */
+  load(shards?: readonly number[]): Promise<void> {
+    return this.#runtime.loadAll(shards)
   }
 
-  /**
-   * Begins anew, without any group, once `forget` has done away with the records. Members are sent to look for their
-   * coordinator until then, and find themselves unknown.
-   */
-  async reset(forget: () => Promise<void>): Promise<void> {
-    for (const shard of this.#runtime.activeShards()) this.#runtime.unload(shard)
-    try {
-      await forget()
-    } finally {
-      await this.load()
-    }
+  /** Serves these shards no more: members are sent to look for their coordinator. Resolves when no append is under way. */
+  async unload(shards: readonly number[]): Promise<void> {
+    await Promise.all(shards.map((shard) => this.#runtime.unload(shard)))
   }
 
   /** Sends away whoever waits. */

@@ -8,10 +8,8 @@ import { toJson } from '../json.ts'
 import { LinkServiceError, type VerifyEvent } from '../links/link-service.ts'
 import type { TopicImage } from '../metadata/metadata-store.ts'
 import type { HttpParts } from './parts.ts'
-import { checkCluster } from './routes.ts'
+import { checkCluster, ownPath } from './routes.ts'
 import { findTopic, sortedTopics } from './topics.ts'
-
-const ownPath = '/titorelli/v1/clusters/:clusterId'
 
 interface MirrorParams {
   readonly clusterId: string
@@ -150,6 +148,7 @@ function topicDetails(parts: HttpParts, image: TopicImage): object {
       return {
         partition: partition.partitionIndex,
         leader: partition.leader,
+        isr: partition.isr,
         leader_epoch: partition.leaderEpoch,
         replicas: partition.replicas,
         log_start_offset: view?.logStartOffset ?? null,

@@ -3,6 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import { HttpError } from './errors.ts'
 import type { HttpParts } from './parts.ts'
 
+/** Where the paths of our own begin. */
+export const ownPath = '/titorelli/v1/clusters/:clusterId'
 export const clusterPath = '/kafka/v3/clusters/:clusterId'
 
 /** Builds the `self` and `related` links of an answer: the address the client used, then the path, each segment encoded. */

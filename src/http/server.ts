@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { NetworkError } from '../environment/environment.ts'
 import { fromJson, toJson } from '../json.ts'
+import { addBrokerRoutes } from './brokers.ts'
 import { addClusterRoutes } from './clusters.ts'
 import { HttpError, httpErrorOf } from './errors.ts'
 import { addLinkRoutes } from './links.ts'
@@ -44,6 +45,7 @@ export function buildHttpApp(parts: HttpParts, signal: AbortSignal): FastifyInst
   addTopicRoutes(app, parts)
   addLinkRoutes(app, parts)
   addMirrorRoutes(app, parts)
+  addBrokerRoutes(app, parts)
   addOwnRoutes(app, parts, signal)
   return app
 }

@@ -19,21 +19,23 @@ import {
   type MetadataStore,
   type TopicImage,
 } from '../metadata/metadata-store.ts'
+import { followBrokers, type PartitionChange } from './elections.ts'
+import type { LiveBrokers } from './live-brokers.ts'
 import { placeMore, placeTopic, type PlacementOptions } from './placement.ts'
 import { checkNewName } from './topic-names.ts'
 import type { NewTopic, Topic, Topics } from './topics.ts'
 
 export interface TopicRegistryParts {
   readonly environment: Pick<Environment, 'random' | 'logger'>
-  readonly nodeId: number
-  /** Node ids of all brokers of this process, this one first. */
-  readonly nodeIds?: readonly number[]
+  readonly brokers: LiveBrokers
   readonly config: BrokerConfig
   readonly metadata: MetadataStore
   readonly logs: LogStore
 }
 
 const topicResource = 2
+/** Elections after a broker went are written in pieces: each is one batch of the metadata log. */
+const changesPerAppend = 1_000
 
 /** Only the link of a mirror that was not stopped writes to it. */
 export function isReadOnly(image: TopicImage): boolean {
@@ -61,6 +63,7 @@ export class TopicRegistry implements Topics {
     const registry = new TopicRegistry(parts)
     for (const image of parts.metadata.image.topics.values()) await registry.#openLogs(image)
     if (!options.wasClean) await registry.#raiseLeaderEpochs()
+    await registry.followBrokers()
     return registry
   }
 
@@ -133,6 +136,52 @@ export class TopicRegistry implements Topics {
     })
   }
 
+  followBrokers(): Promise<void> {
+    return this.#change(async () => {
+      const { metadata, brokers } = this.#parts
+      const changes = [...metadata.image.topicsById.values()].flatMap((topic) =>
+        topic.partitions.flatMap((partition) => followBrokers(topic, partition, brokers) ?? []),
+      )
+      await this.#changePartitions(changes)
+    })
+  }
+
+  electLeader(topicId: Uuid, partitionIndex: number, leader: number): Promise<void> {
+    return this.#change(async () => {
+      const image = this.#imageOf(topicId)
+      const partition = image.partitions[partitionIndex]
+      if (!partition)
+        throw new KafkaError(
+          'UNKNOWN_TOPIC_OR_PARTITION',
+          `topic ${image.name} has ${image.partitions.length} partitions, got partition ${partitionIndex}`,
+        )
+      if (partition.leader === leader) throw new KafkaError('ELECTION_NOT_NEEDED')
+      if (!partition.isr.includes(leader) || !this.#parts.brokers.isAlive(leader)) {
+        const isr = partition.isr.join(', ')
+        throw new KafkaError('ELIGIBLE_LEADERS_NOT_AVAILABLE', `got leader ${leader}, expected one in sync: ${isr}`)
+      }
+      await this.#changePartitions([{ topicId, partitionIndex, leader, isr: partition.isr }])
+    })
+  }
+
+  /** Resolves when the new leaders can append under their epochs. */
+  async #changePartitions(changes: readonly PartitionChange[]): Promise<void> {
+    for (let from = 0; from < changes.length; from += changesPerAppend) {
+      const some = changes.slice(from, from + changesPerAppend)
+      await this.#append(
+        some.map(({ topicId, partitionIndex: partitionId, ...changed }) =>
+          record(PartitionChangeRecord, { topicId, partitionId, ...changed }),
+        ),
+      )
+      for (const { topicId, partitionIndex, leader } of some) {
+        const topic = this.#byId.get(topicId)
+        const partition = topic?.partitions[partitionIndex]
+        if (leader === undefined || !topic || topic.isReadOnly || !partition) continue
+        await this.#raiseLogEpoch(partition.log, topic.image.partitions[partitionIndex]!.leaderEpoch)
+      }
+    }
+  }
+
   #change<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#lastChange.then(work)
     this.#lastChange = result.catch(() => undefined)
@@ -165,9 +214,9 @@ export class TopicRegistry implements Topics {
   }
 
   #placement(): PlacementOptions {
-    const { config, nodeId, nodeIds } = this.#parts
+    const { config, brokers } = this.#parts
     return {
-      nodeIds: nodeIds ?? [nodeId],
+      nodeIds: brokers.alive(),
       replicationFactorDefault: config.defaultReplicationFactor,
       isRelaxed: config.relaxedReplicationFactor,
     }
@@ -236,25 +285,34 @@ export class TopicRegistry implements Topics {
   }
 
   #raiseLogEpochLater(log: LogHandle, leaderEpoch: number): void {
-    this.#lastChange = this.#lastChange.then(async () => {
-      const raised = await this.#parts.logs.raiseLeaderEpoch(log, leaderEpoch)
-      if (!raised.ok && raised.code !== 'UNKNOWN_LOG')
-        this.#parts.environment.logger.error({ log: log.label, leaderEpoch, raised }, 'leader epoch not raised')
-    })
+    this.#lastChange = this.#lastChange.then(() => this.#raiseLogEpoch(log, leaderEpoch))
+  }
+
+  async #raiseLogEpoch(log: LogHandle, leaderEpoch: number): Promise<void> {
+    const raised = await this.#parts.logs.raiseLeaderEpoch(log, leaderEpoch)
+    if (!raised.ok && raised.code !== 'UNKNOWN_LOG')
+      this.#parts.environment.logger.error({ log: log.label, leaderEpoch, raised }, 'leader epoch not raised')
   }
 
   async #raiseLeaderEpochs(): Promise<void> {
-    const { logs, nodeId } = this.#parts
+    const { logs } = this.#parts
     const own = [...this.#byId.values()].filter((topic) => !topic.isReadOnly).flatMap((topic) => topic.partitions)
     const records = own.map(({ topic, partitionIndex, log }) => {
       const { topicId } = topic.image
       const partition = topic.image.partitions[partitionIndex]!
       const lastEpoch = logs.view(log).leaderEpoch
+      const { leader } = partition
       if (partition.leaderEpoch >= lastEpoch)
-        return record(PartitionChangeRecord, { partitionId: partitionIndex, topicId, leader: nodeId })
+        return record(PartitionChangeRecord, { partitionId: partitionIndex, topicId, leader })
       // The log knows later epochs (those of a mirror's source): a change record raises by one only.
       const epochs = { leaderEpoch: lastEpoch + 1, partitionEpoch: partition.partitionEpoch + 1 }
-      return record(PartitionRecord, { ...partitionValue(topicId, partitionIndex, partition.replicas), ...epochs })
+      const { replicas, isr } = partition
+      return record(PartitionRecord, {
+        ...partitionValue(topicId, partitionIndex, replicas),
+        leader,
+        isr,
+        ...epochs,
+      })
     })
     if (records.length === 0) return
     await this.#append(records)

@@ -54,6 +54,10 @@ export interface Topics {
     assignments?: readonly (readonly number[])[],
     options?: { readonly validateOnly?: boolean },
   ): Promise<void>
+  /** Elects leaders, and notes what is in sync, after brokers came or went. */
+  followBrokers(): Promise<void>
+  /** Rejects with ELECTION_NOT_NEEDED for the leader that it has, ELIGIBLE_LEADERS_NOT_AVAILABLE for one that is not in sync. */
+  electLeader(topicId: Uuid, partitionIndex: number, leader: number): Promise<void>
   /** Replaces the overrides of a topic (text, validated). */
   setConfigs(topicId: Uuid, configs: ReadonlyMap<string, string>): Promise<void>
 }

@@ -16,7 +16,7 @@ test('titorelli.max.in.flight.requests.per.connection: beyond it nothing more of
   const client = await broker.connect()
   for (let round = 0; round < 5; round++) client.post(Fetch, 11, longPoll)
   await broker.send(Fetch, 11, fetchRequest({ maxWaitMs: 20 }))
-  const counts = [...broker.broker.server.connections].map(({ inFlightCount }) => inFlightCount)
+  const counts = broker.broker.connections.map(({ inFlightCount }) => inFlightCount)
   assert.equal(Math.max(...counts), 2)
   client.close()
 })
@@ -61,6 +61,6 @@ test('connections.max.idle.ms: a connection that sends nothing is closed, one wi
   const idle = await broker.connect()
   await idle.closed
   await broker.send(Fetch, 11, fetchRequest({ maxWaitMs: 20 }))
-  assert([...broker.broker.server.connections].some(({ inFlightCount }) => inFlightCount === 1))
+  assert(broker.broker.connections.some(({ inFlightCount }) => inFlightCount === 1))
   polling.close()
 })

@@ -12,11 +12,12 @@ function engineOf(t: TestContext): CoordinatorEngine {
   return {
     async open() {
       const { broker } = await startTestBroker(t, { disk })
-      const { logs, topics, config } = broker.parts
+      const { logs, topics, config, brokers } = broker.parts
       const store = new LogCoordinatorStore({
         logs,
         topics,
         clock: nodeClock,
+        brokers,
         internalTopics: internalTopicsOf(config),
       })
       return { store, close: () => broker.stop() }
@@ -28,8 +29,9 @@ coordinatorStoreContract('LogCoordinatorStore', engineOf)
 
 test('the internal topics are compacted, and come into being with the first append', async (t) => {
   const { broker } = await startTestBroker(t)
-  const { logs, topics, config } = broker.parts
-  const store = new LogCoordinatorStore({ logs, topics, clock: nodeClock, internalTopics: internalTopicsOf(config) })
+  const { logs, topics, config, brokers } = broker.parts
+  const internalTopics = internalTopicsOf(config)
+  const store = new LogCoordinatorStore({ logs, topics, clock: nodeClock, brokers, internalTopics })
   assert.equal(topics.find('__consumer_offsets'), undefined)
   await store.append('group', 1, [recordOf('a')], { lease: 'test', fenceEpoch: 1n })
   const topic = topics.find('__consumer_offsets')

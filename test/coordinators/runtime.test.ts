@@ -175,13 +175,14 @@ test('a shard that moved away answers NOT_COORDINATOR to all who wait in it and 
   const writes = [runtime.write(0, () => say('in flight')), runtime.write(0, () => say('queued'))]
   const rejected = Promise.all(writes.map((write) => assert.rejects(write, isKafkaError('NOT_COORDINATOR'))))
   await settle()
-  runtime.unload(0)
+  const unloaded = runtime.unload(0)
   await rejected
   assert.equal(await waiter, 'NOT_COORDINATOR')
   assert.throws(() => runtime.read(0, () => undefined), isKafkaError('NOT_COORDINATOR'))
   assert.deepEqual(runtime.activeShards(), [1])
   store.release()
   await settle()
+  await unloaded
   await runtime.load(0)
   assert.deepEqual(
     runtime.read(0, (state) => state.said),
@@ -230,7 +231,7 @@ test('timers of a shard that moved away do not run, also when it comes back', as
     timers.set('a', 10, 'a')
     return { response: undefined }
   })
-  runtime.unload(0)
+  await runtime.unload(0)
   await runtime.load(0)
   await clock.advance(20)
   assert.deepEqual(said(), [])

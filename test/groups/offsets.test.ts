@@ -220,7 +220,7 @@ test('a shard that moved away sends its members away, and is never an empty grou
   const parked = groups.join({ memberId: first!.memberId })
   await groups.clock.advance(0)
   const shard = groups.coordinator.shardOf('g')
-  groups.coordinator.runtime.unload(shard)
+  await groups.coordinator.runtime.unload(shard)
   assert.equal((await parked).errorCode, 16)
   await assert.rejects(groups.heartbeat(first!), isKafkaError('NOT_COORDINATOR'))
   await assert.rejects(groups.committed(), isKafkaError('NOT_COORDINATOR'))

@@ -157,6 +157,11 @@ export function fakeParts(
     } as unknown as HttpParts['topics'],
     logs: { view: () => view, sizeBytes: () => 70 } as unknown as HttpParts['logs'],
     links,
+    control: {
+      list: () => [{ nodeId: 1, host: '127.0.0.1', port: 9092, rack: null, isAlive: true }],
+      takeDown: async (...args) => void calls.push(['takeDown', ...args]),
+      bringUp: async (...args) => void calls.push(['bringUp', ...args]),
+    },
     endpoints: () => [{ nodeId: 1, host: '127.0.0.1', port: 9092 }],
   }
 }

@@ -30,6 +30,7 @@ export interface TestBrokerOptions {
   readonly network?: MemoryNetwork
   readonly host?: string
   readonly port?: number
+  readonly brokerCount?: number
   readonly openLinks?: OpenLinks
 }
 
@@ -46,7 +47,8 @@ export interface TestBroker {
   readonly log: readonly LogLine[]
   /** One request on a connection of its own. */
   send<A extends Api>(api: A, version: number, request: RequestInput<A>): Promise<ResponseOf<A>>
-  connect(): Promise<TestClient>
+  /** To the first broker, or the one with this node id. */
+  connect(nodeId?: number): Promise<TestClient>
 }
 
 /** Starts a broker on a memory disk and a memory network. It stops when the test ends. */
@@ -62,12 +64,14 @@ export async function startTestBroker(t: Cleanup, options: TestBrokerOptions = {
   }
   const parsed = brokerConfigOf(new Map(Object.entries(options.configs ?? {})))
   assert(parsed.ok, parsed.ok ? '' : parsed.errors.map(configErrorText).join('\n'))
-  const broker = await openBroker(environment, { config: parsed.config, host, port }, options.openLinks)
+  const { brokerCount } = options
+  const broker = await openBroker(environment, { config: parsed.config, host, port, brokerCount }, options.openLinks)
   t.after(() => broker.stop())
   for (const [name, partitionCount] of Object.entries(options.topics ?? {}))
     await broker.parts.topics.create({ name, partitionCount })
-  const connect = async (): Promise<TestClient> => {
-    const address = { host, port: broker.port }
+  const connect = async (nodeId?: number): Promise<TestClient> => {
+    const at = broker.parts.brokers.nodeIds.indexOf(nodeId ?? broker.parts.nodeId)
+    const address = { host, port: broker.ports[at]! }
     const client = new TestClient(await environment.network.connect(address, { timeoutMs: 1_000 }))
     t.after(() => client.close())
     return client
