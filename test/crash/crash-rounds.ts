@@ -218,7 +218,10 @@ async function readFrom(bootstrap: string, offsets: readonly bigint[]): Promise<
   try {
     const complete = Promise.withResolvers<void>()
     const fail = (error: unknown): void => complete.reject(error as Error)
-    const tooLate = setTimeout(() => fail(new Error(`read ${read.map((each) => each.length)} up to ${ends}`)), 60_000)
+    const tooLate = setTimeout(
+      () => fail(new Error(`read ${read.map((each) => each.length).join()} up to ${ends.join()}`)),
+      60_000,
+    )
     await consumer.run({
       autoCommit: false,
       eachBatch: ({ batch }) => {

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -89,6 +89,33 @@ for (const [what, depth] of [
     await lock.release()
   })
 }
+
+test('a lock file of a dead process does not hold, also when another process has its pid, and a live one does', async (t) => {
+  const root = await temporaryDirectory(t)
+  const stat = await readFile(`/proc/${process.pid}/stat`, 'utf8').catch(() => undefined)
+  if (stat === undefined) return t.skip('no /proc on this machine')
+  const mine = {
+    pid: process.pid,
+    startTime: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!,
+    bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+    pidNamespace: await readlink('/proc/self/ns/pid'),
+  }
+  const claimed = (claim: object) => writeFile(join(root, '.lock.3'), JSON.stringify(claim))
+  const disk = new NodeDisk(root)
+  await claimed(mine)
+  await assert.rejects(disk.lock(), { code: 'LOCKED', message: new RegExp(`in use by process ${process.pid}$`) })
+  await claimed({ ...mine, pidNamespace: 'pid:[1]' })
+  await assert.rejects(disk.lock(), { code: 'LOCKED', message: /process \d+ of another container/ })
+  const dead = [
+    { ...mine, startTime: `${Number(mine.startTime) - 1}` }, // the pid went to another process
+    { ...mine, bootId: 'an earlier boot' },
+    { ...mine, pid: 2 ** 30 },
+  ]
+  for (const claim of dead) {
+    await claimed(claim)
+    await (await disk.lock()).release()
+  }
+})
 
 test('of many that lock a directory after a crash, one gets it', async (t) => {
   const root = await temporaryDirectory(t)
