@@ -18,7 +18,7 @@ import { zstdFramesOf } from './zstd-frames.ts'
 export function decompress(compression: Compression, bytes: Uint8Array, maxBytes: number): Uint8Array {
   switch (compression) {
     case 'none':
-      new BoundedOutput(maxBytes).check(bytes.length)
+      if (bytes.length > maxBytes) throw new BoundedOutput(maxBytes).tooLarge()
       return bytes
     case 'gzip':
       return readGzip(bytes, maxBytes)

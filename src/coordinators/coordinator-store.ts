@@ -14,8 +14,8 @@ export interface CoordinatorRecord {
 }
 
 export interface CoordinatorStore {
-  /** Every record of a shard that is not compacted away, in order. */
-  load(kind: CoordinatorKind, shard: number): AsyncIterable<CoordinatorRecord>
+  /** Every record of a shard that is not compacted away, in order, many at a time: waiting for each would take half of the time. */
+  load(kind: CoordinatorKind, shard: number): AsyncIterable<readonly CoordinatorRecord[]>
   /** Atomic per call: after a crash all of the records are there, or none. */
   append(kind: CoordinatorKind, shard: number, records: readonly CoordinatorRecord[], fence: Fence): Promise<Result>
 }

@@ -4,7 +4,7 @@
  */
 import { buildBatchRef } from '../../protocol/records/build.ts'
 import { isControl, lastOffsetOf, splitBatches } from '../../protocol/records/batch.ts'
-import { decodeRecords } from '../../protocol/records/record.ts'
+import { readRecords } from '../../protocol/records/record.ts'
 import type { Failure, Fence, LogHandle, LogStore, Result } from '../../storage/log-store.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
 import type { Clock } from '../environment/environment.ts'
@@ -64,7 +64,7 @@ export class LogCoordinatorStore implements CoordinatorStore {
     this.#parts = parts
   }
 
-  async *load(kind: CoordinatorKind, shard: number): AsyncIterable<CoordinatorRecord> {
+  async *load(kind: CoordinatorKind, shard: number): AsyncIterable<readonly CoordinatorRecord[]> {
     const log = this.#find(kind, shard)
     if (!log) return
     const { logs } = this.#parts
@@ -76,12 +76,16 @@ export class LogCoordinatorStore implements CoordinatorStore {
         throw new Error(`${log.label}: cannot read at offset ${offset}: ${result?.message ?? 'no result'}`)
       const batches = result.chunks.flatMap((chunk) => splitBatches(chunk))
       if (batches.length === 0) return
+      const records: CoordinatorRecord[] = []
       for (const batch of batches) {
-        if (!isControl(batch.header))
-          for (const { key, value, offset: at } of decodeRecords(batch))
-            if (key !== null && at >= offset) yield { key, value }
+        const skipped = Number(offset - batch.header.baseOffset) // of a batch that is cut by the log start
+        if (!isControl(batch.header)) {
+          for (const { key, value, offsetDelta } of readRecords(batch))
+            if (key !== null && offsetDelta >= skipped) records.push({ key, value })
+        }
         offset = lastOffsetOf(batch.header) + 1n
       }
+      yield records
     }
   }
 

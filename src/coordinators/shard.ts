@@ -77,7 +77,8 @@ export class Shard<State, TimerEvent> {
     if (term !== this.#term) return
     const state = machine.create()
     try {
-      for await (const record of store.load(machine.kind, this.#index)) machine.replay(record, state)
+      for await (const records of store.load(machine.kind, this.#index))
+        for (const record of records) machine.replay(record, state)
     } catch (error) {
       if (term !== this.#term) return
       this.#status = 'inactive'

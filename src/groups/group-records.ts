@@ -13,6 +13,7 @@ import {
   OffsetCommitValue,
 } from '../../protocol/state/group-records.ts'
 import { ProtocolError } from '../../protocol/protocol-error.ts'
+import type { VersionRange } from '../../protocol/versions.ts'
 import { Writer } from '../../protocol/writer.ts'
 import type { CoordinatorRecord } from '../coordinators/coordinator-store.ts'
 import { consumerProtocolType, metadataOf, noAssignment, type Group, type Member } from './group.ts'
@@ -22,6 +23,10 @@ const groupMetadataVersion = 3
 const offsetCommitVersion = 4
 /** The one version with an expiry time of its own (commits of before Kafka 2.1 that ask for a retention). */
 const offsetCommitWithExpiryVersion = 1
+
+/** Parsed once: a load asks for each record. */
+const groupVersions = parseVersions(GroupMetadataValue.versions)
+const offsetVersions = parseVersions(OffsetCommitValue.versions)
 
 export interface CommittedOffset {
   readonly offset: bigint
@@ -130,7 +135,7 @@ export function parseGroupRecord({ key, value }: CoordinatorRecord): GroupRecord
 }
 
 function parseOffset(bytes: Uint8Array): CommittedOffset {
-  const value = decodeValue(OffsetCommitValue, bytes)
+  const value = decodeValue(OffsetCommitValue, offsetVersions, bytes)
   return {
     offset: value.offset,
     leaderEpoch: value.leaderEpoch,
@@ -141,17 +146,17 @@ function parseOffset(bytes: Uint8Array): CommittedOffset {
   }
 }
 
-function decodeValue<R extends RecordType>(type: R, bytes: Uint8Array): RecordOf<R> {
+function decodeValue<R extends RecordType>(type: R, versions: VersionRange, bytes: Uint8Array): RecordOf<R> {
   const reader = new Reader(bytes)
   const version = reader.int16()
-  const { min, max } = parseVersions(type.versions)
+  const { min, max } = versions
   if (version < min || version > max)
     throw new ProtocolError(`${type.name} has version ${version}, expected ${type.versions}`)
   return decodeRecord(type, version, reader)
 }
 
 function parseGroup(groupId: string, bytes: Uint8Array): Group {
-  const value = decodeValue(GroupMetadataValue, bytes)
+  const value = decodeValue(GroupMetadataValue, groupVersions, bytes)
   const protocolName = value.protocol
   const members = new Map<string, Member>()
   for (const member of value.members) {

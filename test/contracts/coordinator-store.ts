@@ -20,8 +20,9 @@ export function recordOf(key: string, value: string | null = `value of ${key}`):
 
 export async function textsOf(store: CoordinatorStore, kind: CoordinatorKind, shard: number): Promise<string[]> {
   const texts: string[] = []
-  for await (const { key, value } of store.load(kind, shard))
-    texts.push(`${Buffer.from(key).toString()}=${value === null ? 'null' : Buffer.from(value).toString()}`)
+  for await (const records of store.load(kind, shard))
+    for (const { key, value } of records)
+      texts.push(`${Buffer.from(key).toString()}=${value === null ? 'null' : Buffer.from(value).toString()}`)
   return texts
 }
 

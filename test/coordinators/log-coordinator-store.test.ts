@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Disk } from '../../storage/disk.ts'
 import { MemoryDisk } from '../../storage/memory-disk.ts'
+import { NodeDisk } from '../../storage/node-disk.ts'
 import { internalTopicsOf, LogCoordinatorStore } from '../../src/coordinators/log-coordinator-store.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
 import { coordinatorStoreContract, recordOf, type CoordinatorEngine } from '../contracts/coordinator-store.ts'
 import { startTestBroker } from '../support/broker.ts'
 
-/** The store of a broker in memory; its own coordinators have nothing to do. */
-function engineOf(t: TestContext): CoordinatorEngine {
-  const disk = new MemoryDisk((run) => nodeClock.defer(run))
+/** The store of a broker; its own coordinators have nothing to do. */
+function engineOf(t: TestContext, disk: Disk): CoordinatorEngine {
   return {
     async open() {
       const { broker } = await startTestBroker(t, { disk })
@@ -25,7 +29,13 @@ function engineOf(t: TestContext): CoordinatorEngine {
   }
 }
 
-coordinatorStoreContract('LogCoordinatorStore', engineOf)
+coordinatorStoreContract('LogCoordinatorStore', (t) => engineOf(t, new MemoryDisk((run) => nodeClock.defer(run))))
+
+coordinatorStoreContract('LogCoordinatorStore on a real disk', (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'titorelli-'))
+  t.after(() => rmSync(root, { recursive: true }))
+  return engineOf(t, new NodeDisk(root, { threadPoolSize: 4 }))
+})
 
 test('the internal topics are compacted, and come into being with the first append', async (t) => {
   const { broker } = await startTestBroker(t)

@@ -192,7 +192,7 @@ test('a shard that moved away answers NOT_COORDINATOR to all who wait in it and 
 
 test('a shard that can not be read is not served, and the others are', async () => {
   class HalfBroken extends MemoryCoordinatorStore {
-    override async *load(kind: 'group' | 'transaction', shard: number): AsyncIterable<CoordinatorRecord> {
+    override async *load(kind: 'group' | 'transaction', shard: number): AsyncIterable<readonly CoordinatorRecord[]> {
       if (shard === 0) throw new Error('unreadable')
       yield* super.load(kind, shard)
     }

@@ -5,6 +5,9 @@ import type { Failure, Fence, Result, StorageCode } from '../../storage/log-stor
 /** What becomes of an append: it is written, it fails, or it waits for `release`. */
 export type AppendFate = 'write' | 'hold' | StorageCode
 
+/** As many as `__consumer_offsets` has by default. */
+const shardCount = 50
+
 /** Appends settle in a later turn, in order. `records` outlives the store: a second one over it is a restart. */
 export class MemoryCoordinatorStore implements CoordinatorStore {
   readonly records: Map<string, CoordinatorRecord[]>
@@ -18,9 +21,9 @@ export class MemoryCoordinatorStore implements CoordinatorStore {
     this.records = records
   }
 
-  async *load(kind: CoordinatorKind, shard: number): AsyncIterable<CoordinatorRecord> {
+  async *load(kind: CoordinatorKind, shard: number): AsyncIterable<readonly CoordinatorRecord[]> {
     await Promise.resolve()
-    yield* this.records.get(`${kind}-${shard}`) ?? []
+    yield [...(this.records.get(`${kind}-${shard}`) ?? [])]
   }
 
   async append(
@@ -29,6 +32,8 @@ export class MemoryCoordinatorStore implements CoordinatorStore {
     records: readonly CoordinatorRecord[],
     _fence: Fence,
   ): Promise<Result> {
+    if (records.length === 0) return { ok: true }
+    if (shard >= shardCount) return failureOf('UNKNOWN_LOG')
     const fate = this.fate()
     this.appendSizes.push(records.length)
     if (fate !== 'write' && fate !== 'hold') {
