@@ -117,6 +117,7 @@ async function openCore(
     durable: config.durable,
     producerExpirationMs: BigInt(config.producerIdExpirationMs),
     onLoss: (loss) => logger.warn({ loss }, 'a log lost its end when the broker stopped'),
+    onOffline: (offline) => logger.error({ offline }, 'a log is offline until a restart'),
   })
   closers.push(() => logs.close())
   const deadlines = new DeadlineQueue(clock)

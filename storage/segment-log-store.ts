@@ -46,10 +46,12 @@ import type {
   ReadRequest,
   ReadResult,
   Result,
+  StorageCode,
   Subscription,
   TopicSpec,
   WakeCause,
 } from './log-store.ts'
+import { findLostFile } from './file-check.ts'
 import { failureOf } from './outcome.ts'
 import { deletedFolder, recover, type Loss } from './recovery.ts'
 import { TailBudget, TailCache } from './tail-cache.ts'
@@ -64,6 +66,9 @@ const defaultTailBytesPerLog = 8 * 1024 * 1024
 const defaultProducerExpirationMs = 86_400_000n
 /** So many partitions are opened at the same time. */
 const openingAtOnce = 64
+
+/** A read that fails with one of these may have met a file that somebody removed or cut. */
+const mayHaveLostFiles: ReadonlySet<string> = new Set<StorageCode>(['CORRUPT_BATCH', 'STORAGE_FAILED'])
 
 export interface SegmentLogStoreOptions {
   readonly disk: Disk
@@ -80,6 +85,8 @@ export interface SegmentLogStoreOptions {
   readonly cleaner?: CleanerParts
   /** Told once per log that lost something when it was opened. */
   readonly onLoss?: (loss: Loss) => void
+  /** Told once per log that goes offline until a restart, and why. */
+  readonly onOffline?: (offline: { readonly label: string; readonly reason: string }) => void
 }
 
 export class SegmentLogStore implements LogStore {
@@ -147,6 +154,7 @@ export class SegmentLogStore implements LogStore {
       const limit = { maxBytes: Math.min(maxBytes, request.maxBytes), minOneBatch }
       const result = await readLog(logOf(request.log).state, request, limit)
       results.push(result)
+      if (!result.ok && mayHaveLostFiles.has(result.code)) await this.#checkFiles(logOf(request.log), { all: true })
       if (!result.ok || result.chunks.length === 0) continue
       for (const chunk of result.chunks) maxBytes -= chunk.length
       minOneBatch = false
@@ -276,6 +284,7 @@ export class SegmentLogStore implements LogStore {
     const expirationMs = this.#options.producerExpirationMs ?? defaultProducerExpirationMs
     for (const log of this.#allLogs()) {
       const { state } = log
+      await this.#checkFiles(log, { all: false })
       if (state.status !== 'online') continue
       report.expiredProducers += state.producers.expire(nowMs, expirationMs)
       if (expiredSegments(state, nowMs) > 0) {
@@ -330,6 +339,24 @@ export class SegmentLogStore implements LogStore {
     }
   }
 
+  #reportOffline(log: PartitionLog): void {
+    log.listeners.add((_, cause) => {
+      if (cause === 'offline') this.#options.onOffline?.({ label: log.label, reason: log.state.offlineReason })
+    })
+  }
+
+  /** Takes a log offline whose files were removed or cut: what it acknowledges from then on would be lost. */
+  async #checkFiles(log: PartitionLog, options: { readonly all: boolean }): Promise<void> {
+    const { state } = log
+    if (state.status !== 'online') return
+    try {
+      const lost = await findLostFile(state, options)
+      if (lost !== undefined) log.goOffline(lost)
+    } catch (error) {
+      failureOf(error) // a disk that can't be asked proves nothing
+    }
+  }
+
   #allLogs(): PartitionLog[] {
     return [...this.#logs.values()].flatMap((partitions) => [...partitions.values()])
   }
@@ -360,7 +387,10 @@ export class SegmentLogStore implements LogStore {
       for (let from = 0; from < topic.partitions.length; from += openingAtOnce) {
         const some = topic.partitions.slice(from, from + openingAtOnce)
         const logs = await Promise.all(some.map((partition) => this.#openLog(topic, partition, open)))
-        for (const log of logs) open.set(log.id.partitionIndex, log)
+        for (const log of logs) {
+          if (open.get(log.id.partitionIndex) !== log) this.#reportOffline(log)
+          open.set(log.id.partitionIndex, log)
+        }
       }
       await this.#disk.syncDirectory(this.#directory)
     } catch (error) {
