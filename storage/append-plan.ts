@@ -72,7 +72,7 @@ export class AppendPlan {
     const entries = Math.min(this.#indexedBytes, Math.ceil(this.#sizeBytes / Math.max(1, config.indexIntervalBytes)))
     if ((entries + 1) * largestIndexEntryBytes > config.segmentIndexBytes) return true
     const since = this.#firstTimestampMs ?? -1n
-    return since >= 0n && next.maxTimestamp - since > config.segmentMs - this.#jitter(config)
+    return since >= 0n && next.maxTimestamp - since > longestMs(config) - this.#jitter(config)
   }
 
   /** Logs of one age roll at different times. The share is derived, so that the same log always gets the same. */
@@ -81,7 +81,15 @@ export class AppendPlan {
     let hash = 7
     for (const letter of `${this.#label}/${this.#segmentBaseOffset}`)
       hash = (hash * 31 + letter.charCodeAt(0)) % 1_000_003
-    const limit = config.segmentJitterMs < config.segmentMs ? config.segmentJitterMs : config.segmentMs
+    const longest = longestMs(config)
+    const limit = config.segmentJitterMs < longest ? config.segmentJitterMs : longest
     return (limit * BigInt(hash)) / 1_000_003n
   }
+}
+
+/** How long a segment may take records. The cleaner never looks into the active one, so that must end in time for it. */
+function longestMs({ cleanupPolicy, maxCompactionLagMs, segmentMs }: LogConfig): bigint {
+  return cleanupPolicy.compact && maxCompactionLagMs > 0n && maxCompactionLagMs < segmentMs
+    ? maxCompactionLagMs
+    : segmentMs
 }

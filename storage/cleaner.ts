@@ -121,6 +121,7 @@ export async function cleanLog(
 
 interface Snapshot {
   readonly cleanable: Cleanable
+  readonly generation: number
   readonly segments: readonly Segment[]
   readonly lastRecords: ReadonlyMap<bigint, LastRecord>
   readonly aborted: readonly AbortedEntry[]
@@ -135,6 +136,7 @@ function prepare(log: PartitionLog, cleanable: Cleanable): Snapshot {
   }
   return {
     cleanable,
+    generation: state.generation,
     segments: state.segments.filter((segment) => segment.baseOffset < cleanable.firstUncleanableOffset),
     lastRecords,
     aborted: state.producers.aborted.filter((entry) => entry.firstOffset < cleanable.firstUncleanableOffset),
@@ -146,11 +148,14 @@ class Cleaning {
   readonly #snapshot: Snapshot
   readonly #options: CleanOptions & CleanerParts
   readonly #limits: RecordLimits
+  /** Of the log, as this cleaning knows it. */
+  #generation: number
   #unpacedBytes = 0
 
   constructor(log: PartitionLog, snapshot: Snapshot, options: CleanOptions & CleanerParts) {
     this.#log = log
     this.#snapshot = snapshot
+    this.#generation = snapshot.generation
     this.#options = options
     this.#limits = { maxDecompressedBytes: log.state.config.maxDecompressedMessageBytes }
   }
@@ -171,14 +176,11 @@ class Cleaning {
     }
     const covered = segments.filter((segment) => segment.baseOffset < cleanedOffset)
     let [bytesBefore, bytesAfter] = [0, 0]
-    let last = covered.at(-1)
     for (const group of this.#groups(covered)) {
-      const stays = await this.#cleanGroup(group, covered.at(-1)!, rules)
       bytesBefore += group.reduce((sum, segment) => sum + segment.sizeBytes, 0)
-      bytesAfter += stays.sizeBytes
-      last = stays
+      bytesAfter += await this.#cleanGroup(group, rules)
     }
-    if (last) this.#checkUncut([last])
+    this.#checkUncut()
     return { cleanedOffset, bytesBefore, bytesAfter }
   }
 
@@ -244,10 +246,10 @@ class Cleaning {
     return groups
   }
 
-  /** Returns the segment that holds what is left. `last`: the last segment of the whole cleaning. */
-  async #cleanGroup(group: readonly Segment[], last: Segment, rules: CleaningRules): Promise<Segment> {
+  /** Returns the bytes that are left. */
+  async #cleanGroup(group: readonly Segment[], rules: CleaningRules): Promise<number> {
     const { state } = this.#log
-    this.#checkUncut(group)
+    this.#checkUncut()
     const cleaned = await Segment.open(state.disk, state.folder, {
       baseOffset: group[0]!.baseOffset,
       indexIntervalBytes: state.config.indexIntervalBytes,
@@ -258,17 +260,18 @@ class Cleaning {
     try {
       const isChanged = await this.#rewrite(group, cleaned, rules)
       const aborted = rules.transactions.takeKept()
-      if (!isChanged && group.length === 1) return group[0]!
+      if (!isChanged && group.length === 1) return cleaned.sizeBytes
       await cleaned.seal()
       const swapped = await this.#log.exclusive(async () => {
-        this.#checkUncut([...group, last])
+        this.#checkUncut()
         isReplacing = true
         await replaceSegments(this.#log, { old: group, cleaned, aborted })
+        this.#generation = state.generation
         state.tail.evictBelow(state.segments[state.segments.indexOf(cleaned) + 1]!.baseOffset)
         return {}
       })
       if (!swapped.ok) throw new StorageError(swapped.code, swapped.message)
-      return cleaned
+      return cleaned.sizeBytes
     } finally {
       // Where a replacement broke off, opening the log again finishes or undoes it by the files that are there.
       const mayCount = isReplacing && state.status !== 'online'
@@ -313,23 +316,34 @@ class Cleaning {
     from: number,
     visit: (batch: BatchRef) => boolean | Promise<boolean>,
   ): Promise<boolean> {
-    this.#checkUncut([segment])
-    return withSegment(segment, async () => {
-      let position = from
-      for await (const batches of segment.scan(from, 'housekeeping')) {
-        for (const batch of batches) {
-          this.#checkOngoing()
-          if (!verifyCrc(batch)) {
-            throw new RecordsError('CORRUPT', `the CRC of the batch at offset ${batch.header.baseOffset} does not hold`)
-          }
-          if (await visit(batch)) return true
-          position = batch.position + batch.bytes.length
-          await this.#pace(batch.bytes.length)
+    this.#checkUncut()
+    try {
+      return await withSegment(segment, () => this.#walk(segment, from, visit))
+    } catch (error) {
+      this.#checkUncut() // bytes that are being cut tell nothing
+      throw error
+    }
+  }
+
+  async #walk(
+    segment: Segment,
+    from: number,
+    visit: (batch: BatchRef) => boolean | Promise<boolean>,
+  ): Promise<boolean> {
+    let position = from
+    for await (const batches of segment.scan(from, 'housekeeping')) {
+      for (const batch of batches) {
+        this.#checkOngoing()
+        if (!verifyCrc(batch)) {
+          throw new RecordsError('CORRUPT', `the CRC of the batch at offset ${batch.header.baseOffset} does not hold`)
         }
+        if (await visit(batch)) return true
+        position = batch.position + batch.bytes.length
+        await this.#pace(batch.bytes.length)
       }
-      if (position !== segment.sizeBytes) throw new RecordsError('CORRUPT', `damaged at position ${position}`)
-      return false
-    })
+    }
+    if (position !== segment.sizeBytes) throw new RecordsError('CORRUPT', `damaged at position ${position}`)
+    return false
   }
 
   async #pace(sizeBytes: number): Promise<void> {
@@ -345,11 +359,11 @@ class Cleaning {
       throw new StorageError('TIMED_OUT', `the cleaning of ${this.#log.label} was ended`)
   }
 
-  /** @throws StorageError when a segment is no longer part of the log: it was cut, emptied, deleted, or its start moved on. */
-  #checkUncut(segments: readonly Segment[]): void {
+  /** @throws StorageError when the log was cut, emptied or deleted, or its start moved over a segment. */
+  #checkUncut(): void {
     this.#checkOngoing()
     const { state } = this.#log
-    if (state.status === 'online' && segments.every((segment) => state.segments.includes(segment))) return
+    if (state.status === 'online' && state.generation === this.#generation) return
     throw new StorageError('STORAGE_FAILED', `${state.label} was cut while it was cleaned`)
   }
 }
