@@ -17,6 +17,7 @@ import { DeadlineQueue } from './network/deadline-queue.ts'
 import { MemoryBudget } from './network/memory-budget.ts'
 import { LiveBrokers, type BrokerControl } from './topics/live-brokers.ts'
 import { ProducerIds } from './topics/producer-ids.ts'
+import { cleanerPartsOf, keepClean } from './topics/log-cleaning.ts'
 import { TopicRegistry } from './topics/topic-registry.ts'
 
 /** The part of the memory budget that cached log tails may fill. */
@@ -90,6 +91,8 @@ async function open(
   await nodes.open()
   const housekeeping = keepHouse(parts)
   closers.push(() => housekeeping.stop())
+  const cleaning = keepClean(parts)
+  closers.push(() => cleaning.stop())
   const httpServer = http ? await startHttp({ ...http, parts: { ...parts, links, control: nodes } }) : undefined
   if (httpServer) closers.push(() => httpServer.close())
   return new Broker({ nodes, topics, host, links, httpServer, closers })
@@ -111,8 +114,10 @@ async function openCore(
   })
   closers.push(() => metadata.close())
   const memory = new MemoryBudget({ limitBytes: Number(config.memoryBudgetBytes) })
+  const cleaner = cleanerPartsOf(config)
   const logs = await SegmentLogStore.open({
     disk,
+    ...(cleaner ? { cleaner } : {}),
     tailBudget: openTails(memory),
     durable: config.durable,
     producerExpirationMs: BigInt(config.producerIdExpirationMs),

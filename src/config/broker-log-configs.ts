@@ -4,13 +4,43 @@ import type { ConfigTable } from './config-table.ts'
 const longMax = 9_223_372_036_854_775_807n
 
 export const logConfigs = {
-  'log.cleaner.backoff.ms': { type: 'LONG', default: 15_000n, min: 0n, update: 'cluster-wide' },
-  'log.cleaner.dedupe.buffer.size': { type: 'LONG', default: 134_217_728n, update: 'cluster-wide' },
+  'log.cleaner.backoff.ms': {
+    type: 'LONG',
+    default: 15_000n,
+    min: 0n,
+    update: 'cluster-wide',
+    acts: true,
+    doc: 'How long to wait, in milliseconds, before looking again when no log needs to be compacted.',
+  },
+  'log.cleaner.dedupe.buffer.size': {
+    type: 'LONG',
+    default: 134_217_728n,
+    update: 'cluster-wide',
+    acts: true,
+    doc: 'The memory, in bytes, in which a cleaning remembers keys: 24 bytes each. Taken while a log is cleaned, and no more of it than the log can need.',
+  },
   'log.cleaner.delete.retention.ms': { type: 'LONG', default: 86_400_000n, min: 0n, update: 'cluster-wide' },
-  'log.cleaner.enable': { type: 'BOOLEAN', default: true },
-  'log.cleaner.io.buffer.load.factor': { type: 'DOUBLE', default: 0.9, update: 'cluster-wide' },
+  'log.cleaner.enable': {
+    type: 'BOOLEAN',
+    default: true,
+    acts: true,
+    doc: 'Whether compacted topics are compacted, the internal ones included.',
+  },
+  'log.cleaner.io.buffer.load.factor': {
+    type: 'DOUBLE',
+    default: 0.9,
+    update: 'cluster-wide',
+    acts: true,
+    doc: 'The share of log.cleaner.dedupe.buffer.size that is filled before a cleaning stops taking in new keys.',
+  },
   'log.cleaner.io.buffer.size': { type: 'INT', default: 524_288, min: 0, update: 'cluster-wide' },
-  'log.cleaner.io.max.bytes.per.second': { type: 'DOUBLE', default: 1.7976931348623157e308, update: 'cluster-wide' },
+  'log.cleaner.io.max.bytes.per.second': {
+    type: 'DOUBLE',
+    default: 1.7976931348623157e308,
+    update: 'cluster-wide',
+    acts: true,
+    doc: 'The most bytes per second that cleaning reads and looks into.',
+  },
   'log.cleaner.max.compaction.lag.ms': { type: 'LONG', default: longMax, min: 1n, update: 'cluster-wide' },
   'log.cleaner.min.cleanable.ratio': { type: 'DOUBLE', default: 0.5, min: 0, max: 1, update: 'cluster-wide' },
   'log.cleaner.min.compaction.lag.ms': { type: 'LONG', default: 0n, min: 0n, update: 'cluster-wide' },

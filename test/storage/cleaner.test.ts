@@ -207,8 +207,10 @@ for (const what of ['truncation', 'deletion', 'stop', 'new log start'] as const)
       if (what === 'deletion') assert((await store.drop(log.id.topicId)).ok)
       if (what === 'new log start') assert((await store.deleteBefore(log, 9n)).ok)
       if (what === 'stop') stop.abort()
+      const { segments } = log.state
       const { failures } = await cleaning
       assert(failures.every(({ isFinal }) => !isFinal))
+      if (what !== 'stop') assert.equal(log.state.segments, segments, 'nothing is replaced any more')
       if (what === 'deletion') continue
       // Offsets 0 and 1 are superseded: the cleaning had come far enough or not.
       const all = numbered(16).slice(...(what === 'truncation' ? [0, 6] : what === 'new log start' ? [9] : []))
