@@ -77,11 +77,17 @@ export async function loadFile<T>(
   }
 }
 
-function formatLines(lines: readonly string[]): Uint8Array {
+/** A version line, a count line, and the lines. */
+export function formatLines(lines: readonly string[]): Uint8Array {
   return encoder.encode([checkpointVersion, String(lines.length), ...lines].join('\n') + '\n')
 }
 
-function parseLines<T>(bytes: Uint8Array, pattern: RegExp, entryOf: (match: RegExpExecArray) => T): T[] | undefined {
+/** What `entryOf` makes of the lines; undefined where one does not match, or their number is not the one that stands there. */
+export function parseLines<T>(
+  bytes: Uint8Array,
+  pattern: RegExp,
+  entryOf: (match: RegExpExecArray) => T,
+): T[] | undefined {
   const [version, count, ...lines] = decoder.decode(bytes).trimEnd().split('\n')
   if (version !== checkpointVersion || Number(count) !== lines.length) return undefined
   const entries: T[] = []

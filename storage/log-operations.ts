@@ -52,6 +52,7 @@ export async function removeBefore(log: PartitionLog): Promise<{ segments: numbe
 /** Removes segments, the newest first: whatever a crash leaves is a beginning of the log. */
 async function removeAll(log: PartitionLog, segments: readonly Segment[]): Promise<void> {
   if (segments.length === 0) return
+  await log.checkpoint.settled()
   log.state.generation += 1
   log.sync.noteDirectory()
   for (const segment of segments.toReversed()) {
@@ -64,6 +65,7 @@ export async function startAt(log: PartitionLog, offset: bigint, saveLogStarts: 
   const { state } = log
   const { segments } = state
   state.generation += 1
+  await log.checkpoint.forget()
   await removeAll(log, segments)
   state.segments = []
   state.logStartOffset = offset
@@ -92,9 +94,18 @@ export async function truncateTo(log: PartitionLog, offset: bigint): Promise<Log
   const cut = state.segments[index]!
   const removed = state.segments.slice(index + 1)
   const { sizeBytes, logEndOffset } = await cutOf(cut, offset)
+  if (state.noted && state.noted.endOffset > logEndOffset) await log.checkpoint.forget()
+  else await log.checkpoint.settled()
   await removeAll(log, removed)
-  await cut.truncateFile(sizeBytes)
+  // Out of use first: whoever still walks over its bytes must not take what goes for damage.
+  cut.acquire()
+  await cut.retire('close')
   log.sync.forget(cut)
+  try {
+    await cut.truncateFile(sizeBytes)
+  } finally {
+    cut.release()
+  }
   await cut.retire('close')
   state.segments = [...state.segments.slice(0, index), await reopen(state, cut.baseOffset)]
   state.highWatermark = logEndOffset > state.logStartOffset ? logEndOffset : state.logStartOffset

@@ -2,7 +2,9 @@
 import { strict as assert } from 'node:assert'
 import type { Disk } from './disk.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
+import type { NotedHistory } from './log-note.ts'
 import type { LogConfig, LogId, LogView, ReadRequest } from './log-store.ts'
+import type { OpenFiles } from './open-files.ts'
 import { ProducerState } from './producer-state.ts'
 import type { Segment } from './segment.ts'
 import type { TailCache } from './tail-cache.ts'
@@ -16,6 +18,8 @@ export interface LogStateParts {
   readonly config: LogConfig
   readonly isMirror: boolean
   readonly tail: TailCache
+  /** What may be open of the segments of all logs. */
+  readonly files: OpenFiles
 }
 
 export class LogState {
@@ -25,6 +29,7 @@ export class LogState {
   readonly disk: Disk
   readonly folder: string
   readonly tail: TailCache
+  readonly files: OpenFiles
   readonly epochs = new LeaderEpochs()
   readonly producers = new ProducerState()
   config: LogConfig
@@ -38,6 +43,12 @@ export class LogState {
   /** The end of what was written completely: what can be read, and where a restart would go on. */
   highWatermark = 0n
   leaderEpoch = -1
+  /** What the note on the disk says. */
+  noted: NotedHistory | undefined
+  /** Of the snapshots in the folder. */
+  snapshotOffsets: readonly bigint[] = []
+  /** The change of the leader epochs that is on the disk. */
+  savedEpochs = -1
   /** Rises whenever bytes that were visible may have been replaced: a read that spans a change starts again. */
   generation = 0
 
@@ -50,6 +61,7 @@ export class LogState {
     this.config = parts.config
     this.isMirror = parts.isMirror
     this.tail = parts.tail
+    this.files = parts.files
   }
 
   get activeSegment(): Segment {

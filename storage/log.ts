@@ -12,6 +12,7 @@ import { DiskError } from './disk.ts'
 import { checkBatches } from './append-checks.ts'
 import { AppendPlan, type PlacedBatch } from './append-plan.ts'
 import { unusable } from './log-reader.ts'
+import { LogCheckpoint } from './log-checkpoint.ts'
 import type { LogState } from './log-state.ts'
 import type {
   AppendEntry,
@@ -32,6 +33,7 @@ import { SegmentSync } from './segment-sync.ts'
 
 /** A group is closed at this size, so that the first of it does not wait for ever more. */
 const groupLimitBytes = 16 * 1024 * 1024
+export const defaultUnsyncedLimitBytes = 64 * 1024 * 1024
 
 export type LogListener = (log: LogHandle, cause: WakeCause) => void
 
@@ -57,6 +59,7 @@ interface ExclusiveTask {
 export class PartitionLog implements LogHandle {
   readonly state: LogState
   readonly sync: SegmentSync
+  readonly checkpoint: LogCheckpoint
   readonly listeners = new Set<LogListener>()
   readonly #fences = new Map<string, bigint>()
   readonly #queue: (PendingAppend | ExclusiveTask)[] = []
@@ -66,14 +69,18 @@ export class PartitionLog implements LogHandle {
   #plan: AppendPlan
   #isRunning = false
   #idle: Promise<void> = Promise.resolve()
-  #savedEpochs: number
   #replacedSegment: Segment | undefined
 
-  constructor(state: LogState) {
+  /** `unsyncedLimitBytes`: so many bytes may be appended before they are synced in the background. */
+  constructor(state: LogState, unsyncedLimitBytes = defaultUnsyncedLimitBytes) {
     this.state = state
     this.sync = new SegmentSync(state)
+    this.checkpoint = new LogCheckpoint(this, unsyncedLimitBytes)
     this.#plan = this.#freshPlan()
-    this.#savedEpochs = -1
+  }
+
+  get hasUnsavedEpochs(): boolean {
+    return this.state.savedEpochs !== this.state.epochs.changeCount
   }
 
   get id(): LogId {
@@ -154,9 +161,9 @@ export class PartitionLog implements LogHandle {
   /** Makes the history of epochs durable if it changed. */
   async saveEpochs(): Promise<void> {
     const { changeCount } = this.state.epochs
-    if (changeCount === this.#savedEpochs) return
+    if (changeCount === this.state.savedEpochs) return
     await saveEpochs(this.state)
-    this.#savedEpochs = changeCount
+    this.state.savedEpochs = changeCount
   }
 
   #freshPlan(): AppendPlan {
@@ -165,7 +172,7 @@ export class PartitionLog implements LogHandle {
 
   #failureOfTask(error: unknown): Failure {
     if (!(error instanceof StorageError) && !(error instanceof DiskError)) {
-      this.#breakDown(error)
+      this.breakDown(error)
       return unusable(this.state)!
     }
     const found = failureOf(error)
@@ -176,7 +183,7 @@ export class PartitionLog implements LogHandle {
   }
 
   /** A broken invariant: this log stops here, and says so; the others go on. */
-  #breakDown(error: unknown): void {
+  breakDown(error: unknown): void {
     this.goOffline(`broken invariant: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
   }
 
@@ -200,7 +207,7 @@ export class PartitionLog implements LogHandle {
         this.#prepareWaiting()
       }
     } catch (error) {
-      this.#breakDown(error)
+      this.breakDown(error)
       const refused = unusable(this.state)!
       this.#failAll(this.#writing, refused)
       this.#writing = []
@@ -372,9 +379,13 @@ export class PartitionLog implements LogHandle {
   }
 
   async #commit(group: readonly PendingAppend[]): Promise<void> {
-    const refused = unusable(this.state)
-    if (refused) return this.#failAll(group, refused)
     this.#writing = group
+    await this.checkpoint.room(group.reduce((sum, pending) => sum + pending.sizeBytes, 0))
+    const refused = unusable(this.state)
+    if (refused) {
+      this.#writing = []
+      return this.#failAll(group, refused)
+    }
     const failed = (await this.#tryWrite(group)) ?? (await this.#trySync(group))
     if (failed === undefined) this.#publish(group)
     this.#writing = []
@@ -446,6 +457,7 @@ export class PartitionLog implements LogHandle {
     let index = state.segments.length
     while (index > 0 && state.segments[index - 1]!.baseOffset > group[0]!.placed[0]!.segmentBaseOffset) index -= 1
     index -= 1
+    const first = index
     for (const pending of group) {
       for (const batch of pending.placed) {
         while (state.segments[index]!.baseOffset !== batch.segmentBaseOffset) index += 1
@@ -454,6 +466,8 @@ export class PartitionLog implements LogHandle {
       }
     }
     state.producers.onVisible(state.highWatermark)
+    const sizeBytes = group.reduce((sum, pending) => sum + pending.sizeBytes, 0)
+    this.checkpoint.noteAppended(sizeBytes, index > first)
     for (const pending of group) this.#finish(pending, this.#resultOf(pending))
     if (this.#replacedSegment) this.#dropReplaced()
     this.notify('appended')

@@ -1,6 +1,7 @@
 /**
- * Opens the folder of one partition: finds its segments, walks over their batches, cuts what is no whole batch of this log,
- * and derives everything else that is known of it. After a clean stop the bytes are trusted; otherwise each CRC is checked.
+ * Opens the folder of one partition: takes over what its note says, finds the segments behind that, walks over their batches,
+ * cuts what is no whole batch of this log, and derives everything else that is known of it. Without a note that holds, all
+ * segments are read. After a clean stop the bytes are trusted; otherwise each CRC behind the recovery point is checked.
  */
 import { lastOffsetOf, verifyCrc } from '../protocol/records/batch.ts'
 import type { ScannedBatch } from './batch-scan.ts'
@@ -14,12 +15,16 @@ import {
 } from './checkpoint-files.ts'
 import type { Disk } from './disk.ts'
 import type { LogState } from './log-state.ts'
+import { loadNote, loadProducers, noteName, removeNote } from './log-note.ts'
+import type { AbortedEntry } from './producer-state.ts'
+import { maxRelativeOffset, Segment, type SegmentOptions } from './segment.ts'
 import { recoverSwaps } from './segment-swap.ts'
-import { maxRelativeOffset, Segment } from './segment.ts'
 
 export interface RecoveryOptions {
   /** The last stop was clean: no CRC is checked. */
   readonly isClean: boolean
+  /** What `recovery-point-offset-checkpoint` has for this partition: batches below it are durable, and not checked again. */
+  readonly recoveryPoint: bigint | undefined
   /** What `log-start-offset-checkpoint` has for this partition. */
   readonly logStartOffset: bigint | undefined
   /** The leader epoch of the partition in the metadata. */
@@ -41,18 +46,88 @@ export async function recover(state: LogState, options: RecoveryOptions): Promis
   const { disk, folder } = state
   const isOurs = await claimFolder(state)
   let names = (await disk.list(folder)).map((entry) => entry.name)
-  if ((await recoverSwaps(disk, folder, names)).size > 0) names = (await disk.list(folder)).map((entry) => entry.name)
+  const isSwapped = (await recoverSwaps(disk, folder, names)).size > 0
+  if (isSwapped) names = (await disk.list(folder)).map((entry) => entry.name)
   const bases = names.filter((name) => /^\d{20}\.log$/.test(name)).map((name) => BigInt(name.slice(0, 20)))
-  const epochs = isOurs ? ((await loadFile(disk, `${folder}/${epochCheckpointName}`, parseEpochs)) ?? []) : []
-  const lostBytes = await loadSegments(state, bases, options.isClean)
+  const snapshots = names.filter((name) => /^\d{20}\.snapshot$/.test(name))
+  state.snapshotOffsets = snapshots.map((name) => BigInt(name.slice(0, 20)))
+  const epochs = isOurs ? await loadFile(disk, `${folder}/${epochCheckpointName}`, parseEpochs) : undefined
+  if (names.includes(noteName)) {
+    const isRestored = epochs && !isSwapped && (await restoreNoted(state, { bases, epochs, ...options }))
+    if (isRestored !== true) await removeNote(disk, folder)
+  }
+  const lostBytes = await loadSegments(state, bases, options)
   state.highWatermark = state.segments.at(-1)?.nextOffset ?? 0n
   await beginAtLogStart(state, isOurs ? options.logStartOffset : undefined)
-  mergeEpochs(state, epochs)
-  state.leaderEpoch = Math.max(options.leaderEpoch, state.epochs.latest)
+  mergeEpochs(state, epochs ?? [])
+  // Readers may have seen an epoch whose records are lost: what is told of the log never goes back.
+  state.leaderEpoch = Math.max(
+    options.leaderEpoch,
+    ...(epochs ?? []).map((entry) => entry.leaderEpoch),
+    state.epochs.latest,
+  )
   if (!state.isMirror) state.epochs.assign(state.leaderEpoch, state.highWatermark)
+  if (epochs && sameEpochs(epochs, state.epochs.entries)) state.savedEpochs = state.epochs.changeCount
   state.producers.onVisible(state.highWatermark)
   state.producers.onLogStart(state.logStartOffset)
   return lostBytes === 0 ? undefined : { label: state.label, lostBytes, logEndOffset: state.highWatermark }
+}
+
+function sameEpochs(some: readonly EpochStart[], others: readonly EpochStart[]): boolean {
+  if (some.length !== others.length) return false
+  return some.every((entry, index) => {
+    const other = others[index]!
+    return entry.leaderEpoch === other.leaderEpoch && entry.startOffset === other.startOffset
+  })
+}
+
+/**
+ * Takes over what the note of the log says, if all of it is there: then only what lies behind it is read. False where
+ * something is missing or has another size than noted; the state is untouched then.
+ */
+async function restoreNoted(
+  state: LogState,
+  found: { bases: readonly bigint[]; epochs: readonly EpochStart[]; logStartOffset: bigint | undefined },
+): Promise<boolean> {
+  const { disk, folder } = state
+  const note = await loadNote(disk, folder)
+  if (!note) return false
+  const logStartOffset = found.logStartOffset ?? 0n
+  // What was deleted since lies below the log start.
+  const noted = note.segments.filter(
+    (segment) =>
+      segment.sizeBytes > 0 && (segment.nextOffset > logStartOffset || found.bases.includes(segment.baseOffset)),
+  )
+  const lastBase = noted.at(-1)?.baseOffset ?? -1n
+  const known = new Set(noted.map((segment) => segment.baseOffset))
+  if (found.bases.filter((base) => base <= lastBase).some((base) => !known.has(base))) return false
+  if (noted.some((segment) => !found.bases.includes(segment.baseOffset))) return false
+  const segments = noted.map((segment) => Segment.restore(disk, folder, segment, segmentOptions(state)))
+  for (const segment of segments) {
+    const sizeBytes = await segment.fileSize()
+    const isWhole = segment.baseOffset === lastBase ? sizeBytes >= segment.sizeBytes : sizeBytes === segment.sizeBytes
+    if (!isWhole) return closeAll(segments)
+  }
+  const producers = await loadProducers(disk, folder, note)
+  const aborted: AbortedEntry[] = []
+  for (const segment of segments) {
+    const entries = await segment.readAborted()
+    if (!entries) return closeAll(segments)
+    aborted.push(...entries)
+  }
+  if (!producers) return closeAll(segments)
+  state.segments = segments
+  state.producers.restore(producers, aborted)
+  for (const { leaderEpoch, startOffset } of found.epochs) {
+    if (startOffset < note.endOffset) state.epochs.assign(leaderEpoch, startOffset)
+  }
+  state.noted = { endOffset: note.endOffset, producers, aborted, note }
+  return true
+}
+
+async function closeAll(segments: readonly Segment[]): Promise<false> {
+  for (const segment of segments) await segment.retire('close')
+  return false
 }
 
 /**
@@ -89,21 +164,23 @@ async function removeFolder(disk: Disk, folder: string, topicId: string): Promis
   await disk.remove(aside)
 }
 
-/** Opens the segments up to the first damage; what follows it is removed. Returns the bytes given up. */
-async function loadSegments(state: LogState, bases: readonly bigint[], isClean: boolean): Promise<number> {
+/** Opens the segments that are not, or not wholly, noted, up to the first damage; what follows it goes. Returns the bytes given up. */
+async function loadSegments(state: LogState, bases: readonly bigint[], options: RecoveryOptions): Promise<number> {
   let lostBytes = 0
   let isDamaged = false
+  const resumed = state.segments.at(-1)
   for (const baseOffset of bases) {
-    const segment = await openSegment(state, baseOffset)
+    if (resumed && baseOffset < resumed.baseOffset) continue
+    const segment = baseOffset === resumed?.baseOffset ? resumed : await openSegment(state, baseOffset)
     const sizeBytes = await segment.fileSize()
-    if (isDamaged || baseOffset < (state.segments.at(-1)?.nextOffset ?? 0n)) {
+    if (isDamaged || (segment !== resumed && baseOffset < (state.segments.at(-1)?.nextOffset ?? 0n))) {
       lostBytes += sizeBytes
       isDamaged = true
       await segment.retire('remove')
       continue
     }
-    await replay(state, segment, { sizeBytes, isClean })
-    state.segments.push(segment)
+    await replay(state, segment, { sizeBytes, ...options })
+    if (segment !== resumed) state.segments.push(segment)
     if (segment.sizeBytes === sizeBytes) continue
     isDamaged = true
     lostBytes += sizeBytes - segment.sizeBytes
@@ -113,18 +190,20 @@ async function loadSegments(state: LogState, bases: readonly bigint[], isClean: 
   return lostBytes
 }
 
-/** Notes the batches of a segment up to the first that does not belong there. */
+/** Notes the batches behind what is noted of a segment, up to the first that does not belong there. */
 async function replay(
   state: LogState,
   segment: Segment,
-  options: { readonly sizeBytes: number; readonly isClean: boolean },
+  options: RecoveryOptions & { readonly sizeBytes: number },
 ): Promise<void> {
   for await (const batches of segment.scanFile(options.sizeBytes)) {
     for (const batch of batches) {
       const { baseOffset } = batch.header
+      const lastOffset = lastOffsetOf(batch.header)
       const isInOrder = baseOffset >= segment.nextOffset
-      const isInRange = lastOffsetOf(batch.header) - segment.baseOffset <= BigInt(maxRelativeOffset)
-      if (!isInOrder || !isInRange || (!options.isClean && !verifyCrc(batch))) return
+      const isInRange = lastOffset - segment.baseOffset <= BigInt(maxRelativeOffset)
+      const isTrusted = options.isClean || lastOffset < (options.recoveryPoint ?? 0n)
+      if (!isInOrder || !isInRange || !(isTrusted || verifyCrc(batch))) return
       segment.note(batch.position, batch.bytes.length, batch.header)
       noteHistory(state, batch)
     }
@@ -139,13 +218,28 @@ function noteHistory(state: LogState, batch: ScannedBatch): void {
   state.epochs.assign(batch.header.partitionLeaderEpoch, batch.header.baseOffset)
 }
 
-/** Derives producer and transaction state and epochs anew from what is visible, after a cut. */
+/**
+ * Derives producer and transaction state and epochs anew from what is visible, after a cut: from the last note on, where the
+ * log still reaches to it.
+ */
 export async function rebuildHistory(state: LogState): Promise<void> {
   const epochs = state.epochs.entries
+  const { noted } = state
+  const from = noted && noted.endOffset <= state.highWatermark ? noted.endOffset : 0n
   state.producers.clear()
   state.epochs.clear()
+  if (noted && from > 0n) {
+    state.producers.restore(noted.producers, noted.aborted)
+    for (const { leaderEpoch, startOffset } of epochs) {
+      if (startOffset < from) state.epochs.assign(leaderEpoch, startOffset)
+    }
+  }
   for (const segment of state.segments) {
-    for await (const batches of segment.scan()) for (const batch of batches) noteHistory(state, batch)
+    if (segment.nextOffset <= from) continue
+    const position = segment.baseOffset < from ? await segment.positionOf(from) : 0
+    for await (const batches of segment.scan(position)) {
+      for (const batch of batches) if (batch.header.baseOffset >= from) noteHistory(state, batch)
+    }
   }
   mergeEpochs(state, epochs)
   if (!state.isMirror) state.epochs.assign(state.leaderEpoch, state.highWatermark)
@@ -180,6 +274,8 @@ async function beginAtLogStart(state: LogState, checkpoint: bigint | undefined):
   const first = state.segments[0]?.baseOffset ?? 0n
   state.logStartOffset = checkpoint !== undefined && checkpoint > first ? checkpoint : first
   if (state.segments.length > 0 && state.highWatermark >= state.logStartOffset) return
+  await removeNote(state.disk, state.folder)
+  state.noted = undefined
   for (const segment of state.segments) await segment.retire('remove')
   state.producers.clear()
   state.epochs.clear()
@@ -188,8 +284,11 @@ async function beginAtLogStart(state: LogState, checkpoint: bigint | undefined):
 }
 
 export function openSegment(state: LogState, baseOffset: bigint, isNew = false): Promise<Segment> {
-  const indexIntervalBytes = state.config.indexIntervalBytes
-  return Segment.open(state.disk, state.folder, { baseOffset, indexIntervalBytes, isNew })
+  return Segment.open(state.disk, state.folder, { ...segmentOptions(state), baseOffset, isNew })
+}
+
+function segmentOptions({ config, files }: LogState): Omit<SegmentOptions, 'baseOffset'> {
+  return { indexIntervalBytes: config.indexIntervalBytes, files }
 }
 
 /** Makes the history of epochs durable. */

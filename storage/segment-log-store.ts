@@ -1,14 +1,14 @@
 /**
  * The embedded engine behind `LogStore`: one folder of segment files per partition, in Kafka's own format, on a Disk.
  *
- * In the data directory: `<topic>-<partition>/` per partition, `log-start-offset-checkpoint`, and `.kafka_cleanshutdown` while
- * the store is closed. A deleted partition is `<topic>-<partition>.<id>-delete` until its files are gone.
+ * In the data directory: `<topic>-<partition>/` per partition, Kafka's checkpoints of log starts and recovery points, and
+ * `.kafka_cleanshutdown` while the store is closed. A deleted partition is `<topic>-<partition>.<id>-delete` until its files are gone.
  */
 import { strict as assert } from 'node:assert'
-import { formatOffsets, loadFile, parseOffsets } from './checkpoint-files.ts'
 import { CleanerRounds } from './cleaner-rounds.ts'
 import type { CleanerParts } from './cleaner.ts'
-import type { Disk } from './disk.ts'
+import { DirectoryCheckpoints, joined } from './directory-checkpoints.ts'
+import { DiskError, type Disk } from './disk.ts'
 import { PartitionLog } from './log.ts'
 import {
   abortMarkers,
@@ -52,6 +52,7 @@ import type {
   WakeCause,
 } from './log-store.ts'
 import { findLostFile } from './file-check.ts'
+import { OpenFiles } from './open-files.ts'
 import { failureOf } from './outcome.ts'
 import { deletedFolder, recover, type Loss } from './recovery.ts'
 import { TailBudget, TailCache } from './tail-cache.ts'
@@ -59,8 +60,8 @@ import { TailBudget, TailCache } from './tail-cache.ts'
 const cleanShutdownName = '.kafka_cleanshutdown'
 /** The metadata log lies in the same directory and looks after itself. */
 const metadataLogName = '__cluster_metadata-0'
-const logStartsName = 'log-start-offset-checkpoint'
 const cleanedName = 'cleaner-offset-checkpoint'
+const defaultMaxOpenFiles = 4096
 const defaultTailBytes = 64 * 1024 * 1024
 const defaultTailBytesPerLog = 8 * 1024 * 1024
 const defaultProducerExpirationMs = 86_400_000n
@@ -79,6 +80,10 @@ export interface SegmentLogStoreOptions {
   readonly tailBytesPerLog?: number
   /** Sync before every answer, whatever the topics say. */
   readonly durable?: boolean
+  /** So many files of segments may be open at the same time. Default: 4096. */
+  readonly maxOpenFiles?: number
+  /** So many bytes of a partition may be written before they are synced in the background. Default: 64 MiB. */
+  readonly unsyncedLimitBytes?: number
   /** `producer.id.expiration.ms` */
   readonly producerExpirationMs?: bigint
   /** What compaction works with. Without it no log is compacted. */
@@ -89,6 +94,9 @@ export interface SegmentLogStoreOptions {
   readonly onOffline?: (offline: { readonly label: string; readonly reason: string }) => void
 }
 
+/** By topic id and partition. */
+type Logs = Map<string, Map<number, PartitionLog>>
+
 export class SegmentLogStore implements LogStore {
   /** The last stop was not clean: leader epochs must rise before logs of our own are written again. */
   readonly wasUnclean: boolean
@@ -96,25 +104,32 @@ export class SegmentLogStore implements LogStore {
   readonly #directory: string
   readonly #options: SegmentLogStoreOptions
   readonly #tailBudget: TailBudget
-  /** As read when the store was opened: for logs that are not open yet. */
-  readonly #logStarts: Map<string, bigint>
-  readonly #logs = new Map<string, Map<number, PartitionLog>>()
+  readonly #checkpoints: DirectoryCheckpoints
+  readonly #files: OpenFiles
+  /** Folders of deleted partitions, and when they may go: known from the first housekeeping on, because a drop has no clock. */
+  readonly #deleted = new Map<string, { readonly delayMs: bigint; dueMs?: bigint }>()
+  readonly #logs: Logs
   readonly #cleaner: CleanerRounds
   readonly #promoted = new Map<PartitionLog, { readonly id: string; readonly result: Promoted }>()
   #creating: Promise<unknown> = Promise.resolve()
-  #savingStarts: Promise<void> | undefined
-  #nextSave: Promise<void> | undefined
 
   private constructor(
     options: SegmentLogStoreOptions,
-    found: { readonly wasUnclean: boolean; readonly logStarts: Map<string, bigint>; readonly cleaner: CleanerRounds },
+    found: {
+      readonly wasUnclean: boolean
+      readonly checkpoints: DirectoryCheckpoints
+      readonly logs: Logs
+      readonly cleaner: CleanerRounds
+    },
   ) {
     this.#options = options
     this.#disk = options.disk
     this.#directory = options.directory ?? ''
     this.#tailBudget = options.tailBudget ?? new TailBudget(defaultTailBytes)
     this.wasUnclean = found.wasUnclean
-    this.#logStarts = found.logStarts
+    this.#checkpoints = found.checkpoints
+    this.#logs = found.logs
+    this.#files = new OpenFiles(options.maxOpenFiles ?? defaultMaxOpenFiles)
     this.#cleaner = found.cleaner
   }
 
@@ -131,10 +146,10 @@ export class SegmentLogStore implements LogStore {
       await disk.remove(joined(directory, cleanShutdownName))
       await disk.syncDirectory(directory)
     }
-    const starts = (await loadFile(disk, joined(directory, logStartsName), parseOffsets)) ?? []
-    const logStarts = new Map(starts.map((start) => [`${start.topicName}-${start.partitionIndex}`, start.offset]))
+    const logs: Logs = new Map()
+    const checkpoints = await DirectoryCheckpoints.load(disk, directory, () => allOf(logs))
     const cleaner = await CleanerRounds.open(disk, joined(directory, cleanedName))
-    return new SegmentLogStore(options, { wasUnclean: hasLogs && !isClean, logStarts, cleaner })
+    return new SegmentLogStore(options, { wasUnclean: hasLogs && !isClean, checkpoints, logs, cleaner })
   }
 
   find(id: LogId): LogHandle | undefined {
@@ -207,14 +222,14 @@ export class SegmentLogStore implements LogStore {
 
   deleteBefore(log: LogHandle, offset: bigint, fence?: Fence): Promise<Result<LogView>> {
     const mine = logOf(log)
-    return mine.exclusive(() => deleteBefore(mine, offset, () => this.#saveLogStarts()), fence)
+    return mine.exclusive(() => deleteBefore(mine, offset, () => this.#checkpoints.saveLogStarts()), fence)
   }
 
   startAt(log: LogHandle, offset: bigint, fence: Fence): Promise<Result<LogView>> {
     const mine = logOf(log)
     return mine.exclusive(async () => {
       await this.#cleaner.forget([mine])
-      return startAt(mine, offset, () => this.#saveLogStarts())
+      return startAt(mine, offset, () => this.#checkpoints.saveLogStarts())
     }, fence)
   }
 
@@ -288,7 +303,7 @@ export class SegmentLogStore implements LogStore {
       if (state.status !== 'online') continue
       report.expiredProducers += state.producers.expire(nowMs, expirationMs)
       if (expiredSegments(state, nowMs) > 0) {
-        const done = await log.exclusive(() => applyRetention(log, nowMs, () => this.#saveLogStarts()))
+        const done = await log.exclusive(() => applyRetention(log, nowMs, () => this.#checkpoints.saveLogStarts()))
         if (done.ok) {
           report.deletedSegments += done.segments
           report.deletedBytes += done.bytes
@@ -301,6 +316,8 @@ export class SegmentLogStore implements LogStore {
         await this.#flushOne(log)
       }
     }
+    await this.#removeDeleted(nowMs)
+    await this.#saveRecoveryPoints()
     return report
   }
 
@@ -324,15 +341,19 @@ export class SegmentLogStore implements LogStore {
     await this.#cleaner.idle()
     const logs = this.#allLogs()
     await Promise.all(logs.map((log) => log.drain()))
-    const flushed = await Promise.all(logs.map((log) => this.#flushOne(log)))
-    const isClean = flushed.every((result) => result.ok)
-    if (isClean) await this.#saveLogStarts()
+    await Promise.all(logs.map((log) => log.checkpoint.run()))
+    const isClean = logs.every((log) => log.state.status === 'online' && !log.checkpoint.isDue)
+    if (isClean) {
+      await this.#checkpoints.saveRecoveryPoints()
+      await this.#checkpoints.saveLogStarts()
+    }
     for (const log of logs) {
       log.state.status = 'offline'
       log.state.offlineReason = 'the store is closed'
       log.state.tail.clear()
       for (const segment of log.state.segments) await segment.retire('close')
     }
+    await this.#files.settled()
     if (isClean) {
       const content = new TextEncoder().encode('{"version":0,"brokerEpoch":-1}')
       await this.#disk.replaceFile(joined(this.#directory, cleanShutdownName), content)
@@ -358,7 +379,7 @@ export class SegmentLogStore implements LogStore {
   }
 
   #allLogs(): PartitionLog[] {
-    return [...this.#logs.values()].flatMap((partitions) => [...partitions.values()])
+    return allOf(this.#logs)
   }
 
   async #lookUp(
@@ -419,12 +440,17 @@ export class SegmentLogStore implements LogStore {
       config: topic.config,
       isMirror: topic.isMirror,
       tail: new TailCache(this.#tailBudget, this.#options.tailBytesPerLog ?? defaultTailBytesPerLog),
+      files: this.#files,
     })
-    const logStartOffset = this.#logStarts.get(state.label)
-    const loss = await recover(state, { isClean: !this.wasUnclean, logStartOffset, leaderEpoch })
-    this.#logStarts.delete(state.label)
+    const loss = await recover(state, {
+      isClean: !this.wasUnclean,
+      logStartOffset: this.#checkpoints.logStartOf(state.label),
+      recoveryPoint: this.#checkpoints.recoveryPointOf(state.label),
+      leaderEpoch,
+    })
+    this.#checkpoints.forget(state.label)
     if (loss) this.#options.onLoss?.(loss)
-    const log = new PartitionLog(state)
+    const log = new PartitionLog(state, this.#options.unsyncedLimitBytes)
     await this.#cleaner.check(log)
     return log
   }
@@ -441,23 +467,43 @@ export class SegmentLogStore implements LogStore {
       await this.#cleaner.forget(logs)
       for (const log of logs) await this.#removeFolder(log)
       if (logs.length > 0) await this.#disk.syncDirectory(this.#directory)
-      await this.#saveLogStarts()
+      await this.#checkpoints.saveLogStarts()
       return { ok: true }
     } catch (error) {
       return failureOf(error)
     }
   }
 
-  /** The folder loses its name at once, and its files as soon as nobody reads them. */
+  /** The folder loses its name at once, and its files after `file.delete.delay.ms`. */
   async #removeFolder(log: PartitionLog): Promise<void> {
     const { state } = log
     await log.drain()
+    await log.checkpoint.settled()
     state.tail.clear()
     this.#promoted.delete(log)
     const aside = deletedFolder(state.folder, state.id.topicId)
     await this.#disk.rename(state.folder, aside)
     for (const segment of state.segments) await segment.retire('close')
-    await this.#disk.remove(aside)
+    if (state.config.fileDeleteDelayMs > 0n) this.#deleted.set(aside, { delayMs: state.config.fileDeleteDelayMs })
+    else await this.#disk.remove(aside)
+  }
+
+  async #removeDeleted(nowMs: bigint): Promise<void> {
+    for (const [folder, deleted] of this.#deleted) {
+      deleted.dueMs ??= nowMs + deleted.delayMs
+      if (nowMs < deleted.dueMs) continue
+      this.#deleted.delete(folder)
+      await this.#disk.remove(folder)
+    }
+  }
+
+  /** Without room for it, or on a disk that fails, the checkpoint stays as it is: opening the store then takes longer. */
+  async #saveRecoveryPoints(): Promise<void> {
+    try {
+      await this.#checkpoints.saveRecoveryPoints()
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+    }
   }
 
   async #flushOne(log: PartitionLog): Promise<Result> {
@@ -473,45 +519,13 @@ export class SegmentLogStore implements LogStore {
       return found
     }
   }
+}
 
-  /** Writes the log starts of all partitions; calls that come while one write is under way share the next. */
-  #saveLogStarts(): Promise<void> {
-    if (!this.#savingStarts) {
-      this.#savingStarts = this.#writeLogStarts().finally(() => (this.#savingStarts = undefined))
-      return this.#savingStarts
-    }
-    this.#nextSave ??= this.#savingStarts
-      .catch(() => undefined)
-      .then(() => {
-        this.#nextSave = undefined
-        return this.#saveLogStarts()
-      })
-    return this.#nextSave
-  }
-
-  async #writeLogStarts(): Promise<void> {
-    const starts: { topicName: string; partitionIndex: number; offset: bigint }[] = []
-    for (const { state } of this.#allLogs()) {
-      if (state.logStartOffset === 0n) continue
-      starts.push({
-        topicName: state.topicName,
-        partitionIndex: state.id.partitionIndex,
-        offset: state.logStartOffset,
-      })
-    }
-    for (const [label, offset] of this.#logStarts) {
-      const dash = label.lastIndexOf('-')
-      starts.push({ topicName: label.slice(0, dash), partitionIndex: Number(label.slice(dash + 1)), offset })
-    }
-    await this.#disk.replaceFile(joined(this.#directory, logStartsName), formatOffsets(starts))
-  }
+function allOf(logs: Logs): PartitionLog[] {
+  return [...logs.values()].flatMap((partitions) => [...partitions.values()])
 }
 
 function logOf(handle: LogHandle): PartitionLog {
   assert(handle instanceof PartitionLog, 'a handle of this engine')
   return handle
-}
-
-function joined(directory: string, name: string): string {
-  return directory === '' ? name : `${directory}/${name}`
 }

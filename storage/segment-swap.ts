@@ -19,6 +19,8 @@ import { lastOffsetOf } from '../protocol/records/batch.ts'
 import { scanBatches } from './batch-scan.ts'
 import { formatBaseOffsets, loadFile, parseBaseOffsets } from './checkpoint-files.ts'
 import { DiskError, type Disk } from './disk.ts'
+import type { LogState } from './log-state.ts'
+import { saveNote } from './log-note.ts'
 import type { PartitionLog } from './log.ts'
 import type { AbortedEntry } from './producer-state.ts'
 import { segmentFileKinds, segmentFileName, type Segment } from './segment.ts'
@@ -56,7 +58,11 @@ export async function replaceSegments(log: PartitionLog, replacement: Replacemen
   const { disk, folder } = state
   const listPath = replacesPath(folder, cleaned.baseOffset)
   const range = { from: cleaned.baseOffset, to: state.segments[from + old.length]!.baseOffset }
-  await cleaned.writeAborted(replacement.aborted ?? state.producers.abortedMarkedIn(range))
+  const aborted = replacement.aborted ?? state.producers.abortedMarkedIn(range)
+  await cleaned.writeAborted(aborted)
+  await log.checkpoint.settled()
+  // A note that speaks of only some of the old segments cannot be put right: the next one will be.
+  if (state.noted && state.noted.endOffset < range.to) await log.checkpoint.forget()
   await disk.syncDirectory(folder)
   await disk.replaceFile(listPath, formatBaseOffsets(old.map((segment) => segment.baseOffset)))
   try {
@@ -66,6 +72,7 @@ export async function replaceSegments(log: PartitionLog, replacement: Replacemen
     // Whatever the code is, names are half changed: a disk that was only full must not count as one that changed nothing.
     throw new DiskError('IO', error.path, error.message, { cause: error })
   }
+  if (state.noted) await renote(state, { old, cleaned, aborted }, range)
   state.generation += 1
   state.segments = [...state.segments.slice(0, from), cleaned, ...state.segments.slice(from + old.length)]
   if (replacement.aborted) state.producers.replaceAborted(range, replacement.aborted)
@@ -75,6 +82,24 @@ export async function replaceSegments(log: PartitionLog, replacement: Replacemen
     await segment.retire('remove')
   }
   log.sync.noteDirectory()
+}
+
+/** The note on the disk with the new segment in the place of the old ones. */
+async function renote(
+  state: LogState,
+  { old, cleaned, aborted = [] }: Replacement,
+  range: { readonly from: bigint; readonly to: bigint },
+): Promise<void> {
+  const { note } = state.noted!
+  const replaced = new Set(old.map((segment) => segment.baseOffset))
+  const segments = note.segments.filter((segment) => !replaced.has(segment.baseOffset))
+  segments.push(await cleaned.writeIndexes(cleaned.capture(), aborted))
+  segments.sort((a, b) => (a.baseOffset < b.baseOffset ? -1 : 1))
+  const renewed = { ...note, segments }
+  await saveNote(state.disk, state.folder, renewed)
+  const others = state.noted!.aborted.filter((entry) => entry.lastOffset < range.from || entry.lastOffset >= range.to)
+  const inOrder = [...others, ...aborted].sort((a, b) => (a.lastOffset < b.lastOffset ? -1 : 1))
+  state.noted = { ...state.noted!, aborted: inOrder, note: renewed }
 }
 
 async function swapNames(disk: Disk, folder: string, { old, cleaned }: Replacement): Promise<void> {

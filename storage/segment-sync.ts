@@ -17,9 +17,13 @@ export class SegmentSync {
 
   constructor(state: LogState) {
     this.#state = state
-    // A log that was read back may still be in the page cache only.
-    this.recoveryPoint = state.logStartOffset
-    for (const segment of state.segments) if (!segment.isEmpty) this.#written.add(segment)
+    // What was read back and is not noted may still be in the page cache only.
+    const noted = state.noted?.endOffset ?? 0n
+    this.recoveryPoint = noted > state.logStartOffset ? noted : state.logStartOffset
+    for (const segment of state.segments) {
+      if (!segment.isEmpty && segment.nextOffset > noted) this.#written.add(segment)
+    }
+    this.#isDirectoryChanged = this.#written.size > 0 || state.noted === undefined
   }
 
   get isDue(): boolean {

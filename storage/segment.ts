@@ -273,9 +273,9 @@ export class Segment {
     return scanBatches(this.#file, { from, to: this.#sizeBytes }, diskClass)
   }
 
-  /** Everything in the file, noted or not: for recovery. */
+  /** What lies in the file behind what is noted: for recovery. */
   scanFile(fileSizeBytes: number): AsyncGenerator<readonly ScannedBatch[], void, undefined> {
-    return scanBatches(this.#file, { from: 0, to: fileSizeBytes })
+    return scanBatches(this.#file, { from: this.#sizeBytes, to: fileSizeBytes })
   }
 
   /** A position at or before the batch that holds the offset, or follows it. */

@@ -1,0 +1,162 @@
+/**
+ * Makes a log durable up to a point and notes that point, so that opening it reads only what came later: `log-note.ts`.
+ *
+ * What is noted is captured at one moment at which nothing is being appended; it is written while appends go on. A checkpoint
+ * is taken when a segment is full, when enough bytes have come since the last one, and when the store closes.
+ */
+import { DiskError } from './disk.ts'
+import type { PartitionLog } from './log.ts'
+import { olderBatchesOf, removeNote, saveNote, type LogNote } from './log-note.ts'
+import { failureOf } from './outcome.ts'
+import { encodeSnapshot } from './producer-snapshot.ts'
+import type { AbortedEntry, ProducerEntry } from './producer-state.ts'
+import { segmentFileName, type SegmentCapture } from './segment.ts'
+
+/** The log at one moment. */
+interface Capture {
+  readonly endOffset: bigint
+  readonly segments: readonly { readonly capture: SegmentCapture; readonly aborted: readonly AbortedEntry[] }[]
+  readonly producers: readonly ProducerEntry[]
+  readonly aborted: readonly AbortedEntry[]
+}
+
+export class LogCheckpoint {
+  readonly #log: PartitionLog
+  readonly #limitBytes: number
+  #bytesSince = 0
+  #isDue: boolean
+  /** A checkpoint that will capture what is visible now: it has not captured anything yet. */
+  #waiting: Promise<void> | undefined
+  /** Writing what was captured. */
+  #writing: Promise<void> = Promise.resolve()
+  #isWriting = false
+
+  /** `limitBytes`: what may come to the log since its last checkpoint before appends wait for the next one. */
+  constructor(log: PartitionLog, limitBytes: number) {
+    this.#log = log
+    this.#limitBytes = limitBytes
+    this.#isDue = log.state.noted?.endOffset !== log.state.highWatermark
+  }
+
+  /** Whether something is not noted. */
+  get isDue(): boolean {
+    return this.#isDue || this.#log.hasUnsavedEpochs
+  }
+
+  /** To be called when appends have become visible. */
+  noteAppended(sizeBytes: number, hasRolled: boolean): void {
+    this.#isDue = true
+    this.#bytesSince += sizeBytes
+    if (hasRolled || this.#bytesSince * 2 >= this.#limitBytes) this.request()
+  }
+
+  /** Takes a checkpoint soon. What fails is told by the log. */
+  request(): void {
+    this.run().catch((error: unknown) => this.#log.breakDown(error))
+  }
+
+  /** Waits until there is room for so many bytes more under the limit, or no checkpoint is being written. */
+  async room(sizeBytes: number): Promise<void> {
+    if (this.#isWriting && this.#bytesSince + sizeBytes > this.#limitBytes) await this.#writing
+  }
+
+  /** Resolves when all that is visible now is durable and noted, or the log is offline, or its disk has no room for the note. */
+  run(): Promise<void> {
+    this.#waiting ??= this.#captureAndWrite()
+    return this.#waiting
+  }
+
+  /** Resolves when no checkpoint is being written: within `log.exclusive` none begins either. */
+  settled(): Promise<void> {
+    return this.#writing
+  }
+
+  /** Takes the note away, durably. To be called within `log.exclusive` before anything that it speaks of changes. */
+  async forget(): Promise<void> {
+    await this.#writing
+    const { state } = this.#log
+    this.#isDue = true
+    state.noted = undefined
+    await removeNote(state.disk, state.folder)
+    for (const offset of state.snapshotOffsets) await this.#removeSnapshot(offset)
+    state.snapshotOffsets = []
+  }
+
+  async #captureAndWrite(): Promise<void> {
+    await this.#writing
+    let writing: Promise<void> | undefined
+    await this.#log.exclusive(async () => {
+      this.#waiting = undefined
+      if (this.isDue) writing = this.#write(this.#capture())
+      return {}
+    })
+    this.#waiting = undefined
+    await writing
+  }
+
+  #capture(): Capture {
+    const { state } = this.#log
+    this.#bytesSince = 0
+    this.#isDue = false
+    return {
+      endOffset: state.highWatermark,
+      segments: state.segments.map((segment, index) => ({
+        capture: segment.capture(),
+        aborted: state.producers.abortedMarkedIn({
+          from: segment.baseOffset,
+          to: state.segments[index + 1]?.baseOffset ?? state.highWatermark,
+        }),
+      })),
+      producers: [...state.producers.producers],
+      aborted: [...state.producers.aborted],
+    }
+  }
+
+  #write(capture: Capture): Promise<void> {
+    this.#isWriting = true
+    const segments = capture.segments.map((each) => each.capture.segment)
+    for (const segment of segments) segment.acquire()
+    this.#writing = this.#writeAll(capture)
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#isWriting = false
+        for (const segment of segments) segment.release()
+      })
+    return this.#writing
+  }
+
+  async #writeAll(capture: Capture): Promise<void> {
+    const { state } = this.#log
+    const { disk, folder } = state
+    await this.#log.sync.run(capture.endOffset)
+    const segments: LogNote['segments'][number][] = []
+    for (const each of capture.segments) {
+      segments.push(await each.capture.segment.writeIndexes(each.capture, each.aborted))
+    }
+    await this.#log.saveEpochs()
+    const { endOffset, producers, aborted } = capture
+    if (producers.length > 0) {
+      await disk.replaceFile(this.#snapshotPath(endOffset), encodeSnapshot(producers))
+    }
+    const note = { endOffset, producerCount: producers.length, segments, batches: olderBatchesOf(producers) }
+    await saveNote(disk, folder, note)
+    state.noted = { endOffset, producers, aborted, note }
+    for (const offset of state.snapshotOffsets) if (offset !== endOffset) await this.#removeSnapshot(offset)
+    state.snapshotOffsets = producers.length > 0 ? [endOffset] : []
+  }
+
+  /** Without room for a note the old one holds: it only takes longer to open the log. Anything else is a disk that fails. */
+  #fail(error: unknown): void {
+    this.#isDue = true
+    if (error instanceof DiskError && error.code === 'NO_SPACE') return
+    if (this.#log.state.status === 'online') this.#log.goOffline(failureOf(error).message)
+  }
+
+  async #removeSnapshot(offset: bigint): Promise<void> {
+    await this.#log.state.disk.remove(this.#snapshotPath(offset))
+  }
+
+  #snapshotPath(offset: bigint): string {
+    return `${this.#log.state.folder}/${segmentFileName(offset, 'snapshot')}`
+  }
+}
