@@ -1,19 +1,18 @@
 import { AlterConfigs } from '../../protocol/apis/alter-configs.ts'
-import { topicConfigRow } from '../config/topic-config.ts'
 import { KafkaError } from '../errors.ts'
-import { alterTopic, refusal } from './alter-topic-configs.ts'
+import { alterEach, alterResource, refusal } from './alter-resources.ts'
 import { defineHandler } from './handler.ts'
 
-/** Replaces all configs of topics: what is not named goes back to its default. */
+/** Replaces all configs of topics, brokers, groups and client metrics: what is not named goes back to its default. */
 export const alterConfigs = defineHandler({
   api: AlterConfigs,
   versions: '0-2',
 
   async handle({ resources, validateOnly }, context) {
-    const responses = resources.map((resource) =>
-      alterTopic(resource, () => overridesOf(resource.configs), validateOnly, context),
+    const responses = await alterEach(resources, (resource) =>
+      alterResource(resource, () => overridesOf(resource.configs), validateOnly, context),
     )
-    return { throttleTimeMs: 0, responses: await Promise.all(responses) }
+    return { throttleTimeMs: 0, responses }
   },
 
   fail({ resources }, error) {
@@ -26,7 +25,6 @@ function overridesOf(
 ): Map<string, string> {
   const overrides = new Map<string, string>()
   for (const { name, value } of configs) {
-    if (!topicConfigRow(name)) throw new KafkaError('INVALID_CONFIG', `Unknown topic config name: ${name}`)
     if (value === null) throw new KafkaError('INVALID_REQUEST', `Null value not supported for : ${name}`)
     overrides.set(name, value)
   }

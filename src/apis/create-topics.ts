@@ -5,7 +5,8 @@ import { topicConfigRow, validateTopicConfigs } from '../config/topic-config.ts'
 import { KafkaError } from '../errors.ts'
 import type { TopicImage } from '../metadata/metadata-store.ts'
 import type { NewTopic } from '../topics/topics.ts'
-import { describeTopicConfigs } from './config-sources.ts'
+import { layersOf } from './config-layers.ts'
+import { describeTopicConfigs, sourceAtCreation } from './config-sources.ts'
 import { defineHandler, type Context } from './handler.ts'
 
 type Request = RequestOf<typeof CreateTopics>
@@ -54,7 +55,7 @@ async function create(
 
 function newTopicOf(asked: Asked, { broker }: Context): NewTopic {
   const configs = configsOf(asked)
-  const wrong = validateTopicConfigs(configs, broker.config)
+  const wrong = validateTopicConfigs(configs, broker.topics.brokerConfig)
   if (wrong !== undefined) throw new KafkaError('INVALID_CONFIG', wrong)
   const { name, numPartitions, replicationFactor } = asked
   if (asked.assignments.length > 0) {
@@ -100,7 +101,10 @@ function assignmentsOf({ numPartitions, replicationFactor, assignments }: Asked)
 }
 
 function success(image: TopicImage, { broker }: Context): TopicResponse {
-  const configs = describeTopicConfigs(image.configs, broker.config)
+  const layers = layersOf(broker)
+  const configs = describeTopicConfigs(image.configs, layers, broker.topics.brokerConfig).filter(
+    ({ value }) => value !== null,
+  )
   return {
     name: image.name,
     topicId: image.topicId,
@@ -109,11 +113,11 @@ function success(image: TopicImage, { broker }: Context): TopicResponse {
     topicConfigErrorCode: errorCodes.NONE,
     numPartitions: image.partitions.length,
     replicationFactor: image.partitions[0]!.replicas.length,
-    configs: configs.map(({ name, value, readOnly, configSource, isSensitive }) => ({
+    configs: configs.map(({ name, value, readOnly, isSensitive }) => ({
       name,
       value,
       readOnly,
-      configSource,
+      configSource: sourceAtCreation(name, image.configs, layers),
       isSensitive,
     })),
   }

@@ -3,14 +3,18 @@ import { errorCodes } from '../../protocol/errors.ts'
 import type { RequestOf, ResponseInput } from '../../protocol/schema.ts'
 import { KafkaError } from '../errors.ts'
 import { findNameError } from '../topics/topic-names.ts'
+import { describeLoggers } from './broker-loggers.ts'
+import { layersOf } from './config-layers.ts'
 import {
   describeBrokerConfigs,
+  describeClientMetrics,
   describeClusterDefaults,
+  describeGroupConfigs,
   describeTopicConfigs,
   resourceTypes,
   type DescribedConfig,
 } from './config-sources.ts'
-import { defineHandler, type Context } from './handler.ts'
+import { defineHandler, type BrokerParts, type Context } from './handler.ts'
 
 type Request = RequestOf<typeof DescribeConfigs>
 type Resource = Request['resources'][number]
@@ -60,25 +64,34 @@ function describe({ resourceType, resourceName }: Resource, context: Context): D
     if (wrong !== undefined) throw new KafkaError('INVALID_TOPIC_EXCEPTION', wrong)
     const topic = broker.topics.find(resourceName)
     if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
-    return describeTopicConfigs(topic.image.configs, broker.config)
+    return describeTopicConfigs(topic.image.configs, layersOf(broker), broker.topics.brokerConfig)
+  }
+  if (resourceType === resourceTypes.GROUP) {
+    context.authorize('DESCRIBE_CONFIGS', 'GROUP', resourceName)
+    if (resourceName === '') throw new KafkaError('INVALID_REQUEST', 'got an empty group id')
+    return describeGroupConfigs(broker.metadata.image.groupConfigs.get(resourceName) ?? new Map(), layersOf(broker))
   }
   context.authorize('DESCRIBE_CONFIGS', 'CLUSTER', 'kafka-cluster')
   if (resourceType === resourceTypes.BROKER) {
-    const { brokerConfigs } = broker.metadata.image
-    const clusterWide = brokerConfigs.get('') ?? new Map<string, string>()
-    if (resourceName === '') return describeClusterDefaults(clusterWide)
-    if (!broker.endpoints().some(({ nodeId }) => String(nodeId) === resourceName))
-      throw new KafkaError(
-        'INVALID_REQUEST',
-        `Unexpected broker id, expected ${broker.nodeId} or empty string, but received ${resourceName}`,
-      )
-    return describeBrokerConfigs(broker.config, {
-      perBroker: brokerConfigs.get(resourceName) ?? new Map(),
-      clusterWide,
-    })
+    if (resourceName === '') return describeClusterDefaults(layersOf(broker).clusterWide)
+    checkBrokerId(resourceName, broker)
+    return describeBrokerConfigs(layersOf(broker, resourceName))
   }
-  if (resourceType === resourceTypes.CLIENT_METRICS || resourceType === resourceTypes.GROUP) return []
+  if (resourceType === resourceTypes.CLIENT_METRICS) {
+    if (resourceName === '')
+      throw new KafkaError('INVALID_REQUEST', 'got an empty name of a client metrics subscription')
+    return describeClientMetrics(broker.metadata.image.clientMetricsConfigs.get(resourceName) ?? new Map())
+  }
+  if (resourceType === resourceTypes.BROKER_LOGGER) return describeLoggers(resourceName, broker)
   throw new KafkaError('INVALID_REQUEST', `configs of resource type ${resourceType} are not described here`)
+}
+
+function checkBrokerId(text: string, broker: BrokerParts): void {
+  if (broker.endpoints().some(({ nodeId }) => String(nodeId) === text)) return
+  throw new KafkaError(
+    'INVALID_REQUEST',
+    `Unexpected broker id, expected ${broker.nodeId} or empty string, but received ${text}`,
+  )
 }
 
 function refusal({ resourceType, resourceName }: Resource, { errorCode, message }: KafkaError): Result {

@@ -1,33 +1,49 @@
 import { IncrementalAlterConfigs } from '../../protocol/apis/incremental-alter-configs.ts'
 import { KafkaError } from '../errors.ts'
-import { alterTopic, applyChange, refusal } from './alter-topic-configs.ts'
-import { defineHandler } from './handler.ts'
+import {
+  alterEach,
+  alterResource,
+  overridesAfter,
+  refusal,
+  resourceOf,
+  type AlterResult,
+  type Change,
+} from './alter-resources.ts'
+import { alterLoggers } from './broker-loggers.ts'
+import type { Resource } from './config-resources.ts'
+import { resourceTypes } from './config-sources.ts'
+import { defineHandler, type Context } from './handler.ts'
 
-/** Changes single configs of topics. Configs of brokers can't be changed while the broker runs. */
+/** Changes single configs of topics, brokers, groups and client metrics, and the levels of loggers. */
 export const incrementalAlterConfigs = defineHandler({
   api: IncrementalAlterConfigs,
   versions: '0-1',
 
   async handle({ resources, validateOnly }, context) {
-    const responses = resources.map((resource) =>
-      alterTopic(
-        resource,
-        ({ image }) => {
-          const overrides = new Map(image.configs)
-          const names = new Set(resource.configs.map(({ name }) => name))
-          if (names.size < resource.configs.length)
-            throw new KafkaError('INVALID_REQUEST', 'Error due to duplicate config keys')
-          for (const change of resource.configs) applyChange(overrides, change, context)
-          return overrides
-        },
-        validateOnly,
-        context,
-      ),
+    const responses = await alterEach(resources, (resource) =>
+      resource.resourceType === resourceTypes.BROKER_LOGGER
+        ? Promise.resolve(alterLevels(resource, validateOnly, context))
+        : alterResource(resource, (found) => overridesAfter(found, resource.configs), validateOnly, context),
     )
-    return { throttleTimeMs: 0, responses: await Promise.all(responses) }
+    return { throttleTimeMs: 0, responses }
   },
 
   fail({ resources }, error) {
     return { throttleTimeMs: 0, responses: resources.map((resource) => refusal(resource, error)) }
   },
 })
+
+function alterLevels(
+  resource: Resource & { readonly configs: readonly Change[] },
+  validateOnly: boolean,
+  context: Context,
+): AlterResult {
+  try {
+    context.authorize('ALTER_CONFIGS', 'CLUSTER', 'kafka-cluster')
+    alterLoggers(resource.resourceName, resource.configs, { validateOnly, broker: context.broker })
+    return { errorCode: 0, errorMessage: null, ...resourceOf(resource) }
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    return refusal(resource, error)
+  }
+}

@@ -7,8 +7,10 @@ import type { TopicConfig } from './topic-config.ts'
 
 /** Every config of `typedBrokerConfigs` by its camelCase name, our own without their prefix, and what follows from them. */
 export interface BrokerConfig extends ValuesOf<typeof typedBrokerConfigs> {
-  /** What was set, as text: the rest are defaults. */
+  /** What was set at the start, as text: the rest are defaults. */
   readonly explicit: ReadonlyMap<string, string>
+  /** `explicit`, and over it what was set while the broker runs. */
+  readonly inForce: ReadonlyMap<string, string>
   /** The configs of a topic that sets none. */
   readonly topicDefaults: TopicConfig
 }
@@ -43,8 +45,25 @@ export function brokerConfigOf(values: ReadonlyMap<string, string>): BrokerConfi
   if (errors.length > 0) return { ok: false, errors }
   if (!explicit.has('node.id') && explicit.has('broker.id')) typed['nodeId'] = Number(explicit.get('broker.id'))
   const topicDefaults = topicDefaultsOf(explicit, typed['memoryBudgetBytes'] as bigint)
-  const config = { ...typed, explicit, topicDefaults }
+  const config = { ...typed, explicit, inForce: explicit, topicDefaults }
   return { ok: true, config: config as unknown as BrokerConfig }
+}
+
+/**
+ * The configuration with values that were set while the broker runs, the strongest last. They were checked when they were set;
+ * one that no longer parses (a log written by a newer version) counts as not set.
+ */
+export function withDynamicConfigs(
+  config: BrokerConfig,
+  dynamic: readonly (ReadonlyMap<string, string> | undefined)[],
+): BrokerConfig {
+  const values = new Map(config.explicit)
+  for (const [name, text] of dynamic.flatMap((layer) => [...(layer ?? [])])) {
+    const row = brokerConfigRow(name)
+    if (row && parseValue(name, row, text).ok) values.set(name, text)
+  }
+  const result = brokerConfigOf(values)
+  return result.ok ? { ...result.config, explicit: config.explicit } : config
 }
 
 /** The configuration of a broker that sets nothing, for tests and embedded brokers. */

@@ -125,6 +125,6 @@ export function topicConfigText(
 ): string | null {
   const override = overrides.get(name)
   if (override !== undefined) return override
-  const { value } = inheritedValue(name, broker.explicit)
+  const { value } = inheritedValue(name, broker.inForce)
   return value === null ? null : textOf(topicConfigRow(name)!.type, value)
 }

@@ -88,6 +88,8 @@ export interface Network {
 
 /** A structured logger: a constant sentence, plus fields. The shape of pino's calls. */
 export interface Logger {
+  /** The least important lines that are written, by pino's name; undefined where that can't be changed. */
+  level?: string
   debug(fields: object, message: string): void
   info(fields: object, message: string): void
   warn(fields: object, message: string): void

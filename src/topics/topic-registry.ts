@@ -8,7 +8,7 @@ import {
   TopicRecord,
 } from '../../protocol/state/metadata-records.ts'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'
-import type { BrokerConfig } from '../config/broker-config.ts'
+import { withDynamicConfigs, type BrokerConfig } from '../config/broker-config.ts'
 import { topicConfigOf } from '../config/topic-config.ts'
 import type { Environment } from '../environment/environment.ts'
 import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
@@ -51,6 +51,7 @@ export class TopicRegistry implements Topics {
   readonly #byName = new Map<string, Topic>()
   readonly #byId = new Map<Uuid, Topic>()
   readonly #subscription: Disposable
+  #brokerConfig: BrokerConfig
   #lastChange: Promise<unknown> = Promise.resolve()
 
   /**
@@ -69,7 +70,12 @@ export class TopicRegistry implements Topics {
 
   private constructor(parts: TopicRegistryParts) {
     this.#parts = parts
+    this.#brokerConfig = configWith(parts.metadata.image, parts.config)
     this.#subscription = parts.metadata.onImage((image, previous) => this.#follow(image, previous))
+  }
+
+  get brokerConfig(): BrokerConfig {
+    return this.#brokerConfig
   }
 
   find(name: string): Topic | undefined {
@@ -235,12 +241,12 @@ export class TopicRegistry implements Topics {
 
   /** Creates the logs of a topic, or opens what is there, and makes the topic found. */
   async #openLogs(image: TopicImage): Promise<void> {
-    const { logs, config } = this.#parts
+    const { logs } = this.#parts
     const created = await logs.create({
       topicId: image.topicId,
       name: image.name,
       partitions: image.partitions.map(({ partitionIndex, leaderEpoch }) => ({ partitionIndex, leaderEpoch })),
-      config: topicConfigOf(image.configs, config),
+      config: topicConfigOf(image.configs, this.#brokerConfig),
       isMirror: isReadOnly(image),
     })
     if (!created.ok) throw new KafkaError(errorNameOfStorageCode[created.code], created.message)
@@ -250,13 +256,15 @@ export class TopicRegistry implements Topics {
 
   /** Takes over what the metadata log says. A topic that is new there is found once its logs are open. */
   #follow(image: MetadataImage, previous: MetadataImage): void {
-    if (image.topicsById === previous.topicsById) return
+    const hasNewDefaults = image.brokerConfigs !== previous.brokerConfigs
+    if (hasNewDefaults) this.#brokerConfig = configWith(image, this.#parts.config)
+    if (image.topicsById === previous.topicsById && !hasNewDefaults) return
     for (const [topicId, topic] of previous.topicsById) {
       if (!image.topicsById.has(topicId)) this.#forget(topic)
     }
     for (const [topicId, topic] of image.topicsById) {
       const known = this.#byId.get(topicId)
-      if (known && known.image !== topic) this.#resolve(topic)
+      if (known && (known.image !== topic || hasNewDefaults)) this.#resolve(topic, hasNewDefaults)
     }
   }
 
@@ -266,11 +274,11 @@ export class TopicRegistry implements Topics {
   }
 
   /** Builds the topic anew from its image and the logs that are open. */
-  #resolve(image: TopicImage): void {
-    const { logs, config } = this.#parts
+  #resolve(image: TopicImage, hasNewDefaults = false): void {
+    const { logs } = this.#parts
     const before = this.#byId.get(image.topicId)
-    const typed =
-      before && before.image.configs === image.configs ? before.config : topicConfigOf(image.configs, config)
+    const isSame = before && before.image.configs === image.configs && !hasNewDefaults
+    const typed = isSame ? before.config : topicConfigOf(image.configs, this.#brokerConfig)
     if (before && typed !== before.config) logs.configure(image.topicId, typed)
     const partitions: Topic['partitions'][number][] = []
     const topic: Topic = { image, config: typed, partitions, isReadOnly: isReadOnly(image) }
@@ -323,6 +331,11 @@ export class TopicRegistry implements Topics {
       assert(raised.leaderEpoch >= leaderEpoch)
     }
   }
+}
+
+/** Brokers of one process share their logs: the values of the first one count beside those of all. */
+function configWith({ brokerConfigs }: MetadataImage, config: BrokerConfig): BrokerConfig {
+  return withDynamicConfigs(config, [brokerConfigs.get(''), brokerConfigs.get(String(config.nodeId))])
 }
 
 function partitionValue(topicId: Uuid, partitionIndex: number, replicas: readonly number[]) {

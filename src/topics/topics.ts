@@ -3,6 +3,7 @@
  */
 import type { Uuid } from '../../protocol/schema.ts'
 import type { LogHandle } from '../../storage/log-store.ts'
+import type { BrokerConfig } from '../config/broker-config.ts'
 import type { TopicConfig } from '../config/topic-config.ts'
 import type { MetadataRecord, TopicImage } from '../metadata/metadata-store.ts'
 
@@ -43,6 +44,8 @@ export interface NewTopic {
  * a client which was answered can produce at once. They reject with a KafkaError.
  */
 export interface Topics {
+  /** The broker's configuration, with what was set while it runs: the defaults of topics follow it. */
+  readonly brokerConfig: BrokerConfig
   find(name: string): Topic | undefined
   findById(topicId: Uuid): Topic | undefined
   list(): Iterable<Topic>

@@ -68,6 +68,9 @@ const unordered: Readonly<Record<string, (item: Fields) => unknown>> = {
   finalizedFeatures: (item) => item['name'],
 }
 
+/** Lists whose items may have no name in the answer: a single one is compared whatever it is. */
+const areAnonymous: ReadonlySet<string> = new Set(['responses', 'topics'])
+
 type Fields = Readonly<Record<string, unknown>>
 
 export class Comparison {
@@ -151,7 +154,7 @@ function byKey(name: string, items: readonly unknown[]): Map<string, unknown> | 
   if (!keyOf || !items.every(isFields)) return undefined
   const found = new Map<string, unknown>()
   for (const item of items) {
-    const key = items.length === 1 ? '' : String(keyOf(item))
+    const key = items.length === 1 && areAnonymous.has(name) ? '' : String(keyOf(item))
     const repeats = [...found.keys()].filter((known) => known === key || known.startsWith(`${key} again`)).length
     found.set(repeats === 0 ? key : `${key} again ${repeats}`, item)
   }

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openBroker } from '../../src/broker.ts'
 import { brokerConfigOf } from '../../src/config/broker-config.ts'
-import { silentLogger } from '../../src/environment/logger.ts'
 import { nodeEnvironment } from '../../src/environment/node-environment.ts'
+import { nodeLogger } from '../../src/environment/node-logger.ts'
 import { startKafka } from '../compat/support/kafka.ts'
 import { usePeer } from '../compat/support/peers.ts'
 import { accepted } from './accepted.ts'
@@ -17,19 +17,29 @@ import { scenarios } from './scenarios/index.ts'
 
 /** What the other broker is started with too (test/compat/peers/kafka-run), and what makes ours as strict as Kafka. */
 const configs = {
+  'node.id': '1',
+  'process.roles': 'broker,controller',
+  'controller.listener.names': 'CONTROLLER',
+  'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+  'group.initial.rebalance.delay.ms': '0',
+  'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.min.isr': '1',
+  'transaction.state.log.num.partitions': '4',
   'offsets.topic.num.partitions': '4',
   'offsets.topic.replication.factor': '1',
+  'log.retention.hours': '100',
   'titorelli.relaxed.replication.factor': 'false',
 }
 
 test('answers equal those of Kafka', async (t) => {
   if (!(await usePeer(t, 'kafka'))) return
-  const environment = nodeEnvironment({ logger: silentLogger })
+  const logger = nodeLogger({ level: 'warn', destination: { write: () => undefined } })
+  const environment = nodeEnvironment({ logger })
   const config = brokerConfigOf(new Map(Object.entries(configs)))
   assert(config.ok)
   const broker = await openBroker(environment, { config: config.config, host: '127.0.0.1', port: 0 })
   t.after(() => broker.stop())
-  const kafka = await startKafka(t)
+  const kafka = await startKafka(t, 'log.retention.hours=100')
 
   const answersOf = async ({ run }: Scenario, port: number) => {
     const peer = new Peer(environment.network, port)

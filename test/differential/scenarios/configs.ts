@@ -48,6 +48,8 @@ const described: Scenario = {
     await describe(peer, 'some keys', set, { keys: ['retention.ms', 'no.such', 'cleanup.policy'] })
     await describe(peer, 'no keys', set, { keys: [] })
     await describe(peer, 'some keys of a broker', broker, { keys: ['log.retention.ms', 'no.such', 'num.partitions'] })
+    await describe(peer, 'with documentation', set, { documentation: true })
+    await describe(peer, 'a broker with documentation', broker, { documentation: true, keys: ['num.partitions'] })
     const odd: readonly Target[] = [
       { type: types.topic, name: 'configs-nowhere' },
       { type: types.topic, name: 'a b' },
@@ -89,6 +91,12 @@ async function change(
   }))
   const resources = [{ resourceType: target.type, resourceName: target.name, configs }]
   await peer.ask(label, IncrementalAlterConfigs, version, { resources, validateOnly })
+  await settle()
+}
+
+/** A broker of Kafka shows what was changed a moment after the answer. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 30))
 }
 
 const topicChanges: readonly (readonly [label: string, ...changes: Change[]])[] = [
@@ -165,6 +173,7 @@ const replacements: Scenario = {
       const entries = Object.entries(configs).map(([name, value]) => ({ name, value }))
       const resources = [{ resourceType: target.type, resourceName: target.name, configs: entries }]
       await peer.ask(label, AlterConfigs, version, { resources, validateOnly })
+      await settle()
       await describe(peer, `after ${label}`, topic, { keys: ['retention.ms', 'segment.ms', 'cleanup.policy'] })
     }
     for (const version of commonVersionsOf(AlterConfigs)) await ask('one', { 'retention.ms': '1000' }, { version })
@@ -218,7 +227,6 @@ const brokerAlterations: Scenario = {
     for (const [label, name, ...changes] of brokerChanges) {
       await change(peer, label, { type: types.broker, name }, { changes })
       await change(peer, `${label}, only validated`, { type: types.broker, name }, { changes, validateOnly: true })
-      await new Promise((resolve) => setTimeout(resolve, 30)) // a broker of Kafka acts on it a moment later
       await describe(peer, `one broker after ${label}`, { type: types.broker, name: '1' }, { keys })
       await describe(peer, `all brokers after ${label}`, { type: types.broker, name: '' })
       const topic = { type: types.topic, name: 'broker-configs' }
@@ -268,6 +276,10 @@ const otherAlterations: Scenario = {
     }
     const loggers = { type: types.logger, name: '1' }
     await describe(peer, 'the root logger', loggers, { keys: ['root'] })
+    await change(peer, 'the level of the root logger', loggers, { changes: [['root', 'set', 'ERROR']] })
+    await describe(peer, 'the root logger, changed', loggers, { keys: ['root'] })
+    await change(peer, 'the level of the root logger, deleted', loggers, { changes: [['root', 'delete', null]] })
+    await describe(peer, 'the root logger, at the end', loggers, { keys: ['root'] })
     await peer.ask('client metrics', ListConfigResources, 0, { resourceTypes: [] })
     await peer.ask('all kinds that were named', ListConfigResources, 1, {
       resourceTypes: [types.group, types.clientMetrics],

@@ -93,6 +93,8 @@ const creations: Scenario = {
     await peer.ask('two', CreateTopics, 7, several('create-two-a', 'create-two-b'))
     await peer.ask('the same twice', CreateTopics, 7, several('create-twice', 'create-other', 'create-twice'))
     await peer.ask('two that collide', CreateTopics, 7, several('create.collide', 'create_collide'))
+    const collided = ['create.collide', 'create_collide'].map((name) => ({ name, topicId: zeroUuid }))
+    await peer.prepare(DeleteTopics, 6, { topics: collided, topicNames: [], timeoutMs: 1_000 })
     await peer.ask('none', CreateTopics, 7, several())
     const twice = { name: 'retention.ms', value: '1000' }
     const configured = { ...topic('create-config-twice'), configs: [twice, { ...twice, value: '2000' }] }
