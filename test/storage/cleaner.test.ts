@@ -198,7 +198,7 @@ for (const what of ['truncation', 'deletion', 'stop', 'new log start'] as const)
       await write(
         store,
         log,
-        numbered(16).map((value, index) => `${index % 14}=${value}`),
+        numbered(16).map((value, index) => `${index % 10}=${value}`),
       )
       const stop = new AbortController()
       const cleaning = clean(store, { signal: stop.signal })
