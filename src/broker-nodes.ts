@@ -1,12 +1,15 @@
 /** The listeners of a broker process: N node ids over one core, each with its own connections, fetch sessions and groups. */
 import { openDispatcher } from './apis/dispatch.ts'
+import { askInProcess } from './apis/in-process.ts'
 import { FetchSessions } from './apis/fetch-sessions.ts'
+import type { Api, RequestInput, ResponseOf } from '../protocol/schema.ts'
 import type { BrokerEndpoint, BrokerParts } from './apis/handler.ts'
 import { handlers } from './apis/index.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import { KafkaError } from './errors.ts'
 import type { GroupCoordinator } from './groups/group-coordinator.ts'
-import type { Connection } from './network/connection.ts'
+import type { ListedGroup } from './groups/group-admin.ts'
+import type { Connection, FrameHandler } from './network/connection.ts'
 import { Server, type ServerLimits } from './network/server.ts'
 import type { BrokerControl, BrokerState } from './topics/live-brokers.ts'
 
@@ -39,6 +42,15 @@ interface Node {
   /** New ones after each start, as a process would have them. */
   parts: BrokerParts
   server: Server | undefined
+  handler: FrameHandler | undefined
+}
+
+/** What a broker has to do just now. */
+export interface BrokerLoad {
+  readonly nodeId: number
+  readonly connectionCount: number
+  /** The groups that it coordinates. */
+  readonly groups: readonly ListedGroup[]
 }
 
 /** The brokers of one process. Those that are down keep their ports in mind. */
@@ -63,6 +75,7 @@ export class BrokerNodes implements BrokerControl {
       rack: racks.length === 0 ? null : racks[at % racks.length]!,
       parts: this.#partsOf(nodeId),
       server: undefined,
+      handler: undefined,
     }))
   }
 
@@ -86,6 +99,21 @@ export class BrokerNodes implements BrokerControl {
     return this.#nodes
       .filter(({ nodeId }) => brokers.isAlive(nodeId))
       .map(({ nodeId, host, port, rack }) => ({ nodeId, host, port, rack }))
+  }
+
+  loads(): readonly BrokerLoad[] {
+    return this.#nodes.map(({ nodeId, parts, server }) => ({
+      nodeId,
+      connectionCount: server?.connections.size ?? 0,
+      groups: parts.groups.listGroups({ statesFilter: [], typesFilter: [] }),
+    }))
+  }
+
+  /** Asks one of them as a client would, without a connection. Rejects with BROKER_NOT_AVAILABLE when it is down. */
+  ask<A extends Api>(nodeId: number, api: A, request: RequestInput<A>): Promise<ResponseOf<A>> {
+    const { handler, server } = this.#find(nodeId)
+    if (!handler || !server) throw new KafkaError('BROKER_NOT_AVAILABLE', `broker ${nodeId} is down`)
+    return askInProcess(handler, api, request)
   }
 
   /** The parts of the first broker. */
@@ -144,6 +172,7 @@ export class BrokerNodes implements BrokerControl {
     const { environment, memory, deadlines, config } = this.#core
     const at = this.#nodes.indexOf(node)
     const handler = openDispatcher(node.parts, handlers)
+    node.handler = handler
     node.server = await Server.open(
       { host: this.#options.listen.host, port: this.#listenPorts[at]! },
       { environment, memory, deadlines, handler, limits: limitsOf(config) },

@@ -8,10 +8,13 @@ import type { Environment, Timer } from './environment/environment.ts'
 import { internalTopicsOf, LogCoordinatorStore } from './coordinators/log-coordinator-store.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
 import { GroupCoordinators } from './groups/group-coordinators.ts'
-import { startHttp, type HttpServer } from './http/node-http.ts'
+import { startHttp, type HttpOptions, type HttpServer } from './http/node-http.ts'
+import type { HttpParts } from './http/parts.ts'
 import { LinkManager } from './links/link-manager.ts'
 import type { LinkService } from './links/link-service.ts'
 import { LogMetadataStore } from './metadata/metadata-log.ts'
+import { BrokerMetrics } from './metrics/broker-metrics.ts'
+import { openProcessMetrics } from './metrics/node-process-metrics.ts'
 import type { Connection } from './network/connection.ts'
 import { DeadlineQueue } from './network/deadline-queue.ts'
 import { MemoryBudget } from './network/memory-budget.ts'
@@ -93,9 +96,18 @@ async function open(
   closers.push(() => housekeeping.stop())
   const cleaning = keepClean(parts)
   closers.push(() => cleaning.stop())
-  const httpServer = http ? await startHttp({ ...http, parts: { ...parts, links, control: nodes } }) : undefined
-  if (httpServer) closers.push(() => httpServer.close())
-  return new Broker({ nodes, topics, host, links, httpServer, closers })
+  const httpParts = { ...parts, links, control: nodes, kafka: nodes, loads: () => nodes.loads() }
+  const httpServer = http ? await startHttpWatched({ ...http, parts: httpParts }, closers) : undefined
+  return new Broker({ nodes, topics, host, links, httpParts, httpServer, closers })
+}
+
+/** The process is watched only where somebody can ask for what was seen. */
+async function startHttpWatched(options: HttpOptions, closers: Closer[]): Promise<HttpServer> {
+  const processMetrics = openProcessMetrics()
+  closers.push(() => processMetrics.close())
+  const server = await startHttp({ ...options, parts: { ...options.parts, processMetrics } })
+  closers.push(() => server.close())
+  return server
 }
 
 async function openCore(
@@ -134,7 +146,9 @@ async function openCore(
   )
   closers.push(() => topics.close())
   const producerIds = new ProducerIds(metadata, nodeId)
-  const store = new LogCoordinatorStore({ logs, topics, clock, brokers, internalTopics: internalTopicsOf(config) })
+  const metrics = new BrokerMetrics()
+  const internalTopics = internalTopicsOf(config)
+  const store = new LogCoordinatorStore({ logs, topics, clock, brokers, internalTopics, metrics })
   let term = 0
   const nextTerm = (): number => ++term
   const groups = new Map(
@@ -154,6 +168,7 @@ async function openCore(
     topics,
     producerIds,
     memory,
+    metrics,
     deadlines,
     brokers,
     groupCoordinators,
@@ -207,6 +222,7 @@ interface Opened {
   readonly topics: TopicRegistry
   readonly host: string
   readonly links: LinkService
+  readonly httpParts: HttpParts
   readonly httpServer: HttpServer | undefined
   readonly closers: Closer[]
 }
@@ -217,6 +233,8 @@ export class Broker {
   readonly parts: BrokerParts
   readonly topics: TopicRegistry
   readonly links: LinkService
+  /** What an HTTP API over it works with. */
+  readonly httpParts: HttpParts
   /** Its brokers, to be taken down and up. */
   readonly control: BrokerControl
   readonly host: string
@@ -230,10 +248,11 @@ export class Broker {
   readonly #closers: Closer[]
   #stopped: Promise<void> | undefined
 
-  constructor({ nodes, topics, links, host, httpServer, closers }: Opened) {
+  constructor({ nodes, topics, links, host, httpParts, httpServer, closers }: Opened) {
     this.parts = nodes.firstParts
     this.topics = topics
     this.links = links
+    this.httpParts = httpParts
     this.control = nodes
     this.#nodes = nodes
     this.host = host

@@ -7,7 +7,7 @@ import { Reader } from '../../protocol/reader.ts'
 import type { Api, RequestOf, ResponseInput } from '../../protocol/schema.ts'
 import { inVersions } from '../../protocol/versions.ts'
 import { KafkaError } from '../errors.ts'
-import type { Connection, FrameCall, FrameHandler } from '../network/connection.ts'
+import type { FrameCall, FrameHandler, Peer } from '../network/connection.ts'
 import { apiVersionsAnswer } from './api-versions.ts'
 import { failureResponse } from './failure.ts'
 import { CloseConnectionError, type BrokerParts, type ConnectionInfo, type Context, type Handler } from './handler.ts'
@@ -27,7 +27,7 @@ class Dispatcher {
   readonly #broker: BrokerParts
   readonly #handlers: readonly Handler[]
   readonly #byKey: ReadonlyMap<number, Handler>
-  readonly #connections = new WeakMap<Connection, ConnectionInfo>()
+  readonly #connections = new WeakMap<Peer, ConnectionInfo>()
 
   constructor(broker: BrokerParts, handlers: readonly Handler[]) {
     this.#broker = broker
@@ -48,7 +48,10 @@ class Dispatcher {
       return refuseVersion({ api, handler }, header, reader, context)
     }
     const request = decodeRequest(handler.api, header.apiVersion, reader)
+    const { clock } = this.#broker.environment
+    const startMs = clock.monotonicMs()
     const response = await this.#handle(handler, request, context)
+    this.#broker.metrics.noteRequest(handler.api, header.apiVersion, { startMs, endMs: clock.monotonicMs() })
     if (!response) return undefined
     try {
       return frameResponse(handler.api, header, response)
@@ -80,6 +83,7 @@ class Dispatcher {
 
   #logDefect(handler: Handler, context: Context, error: unknown): KafkaError {
     const { connection, apiVersion, clientId } = context
+    this.#broker.metrics.defects++
     this.#broker.environment.logger.error(
       { api: handler.api.name, apiVersion, clientId, connection: connection.id, err: error },
       'request failed',
@@ -107,7 +111,7 @@ class Dispatcher {
     }
   }
 
-  #infoOf(connection: Connection): ConnectionInfo {
+  #infoOf(connection: Peer): ConnectionInfo {
     const known = this.#connections.get(connection)
     if (known) return known
     const { id, remoteAddress } = connection

@@ -43,6 +43,7 @@ export const fetch = defineHandler({
     const partitions = plans.map((item, index) => {
       const wanted = round.partitions[index]!
       const response = answerTo(wanted, item, { results, request }, context)
+      note(item, response, context)
       return withLeaderHint(response, wanted, context)
     })
     const { sessionId, isNamed } = round.finish(partitions.map(newsOf))
@@ -102,6 +103,13 @@ function plan(wanted: FetchPartition, request: Request, context: Context, reads:
     if (!(error instanceof KafkaError)) throw error
     return { error }
   }
+}
+
+/** Counts what became of a partition. */
+function note(item: Planned, { errorCode, records }: PartitionResponse, { broker: { metrics } }: Context): void {
+  const topicId = 'error' in item ? undefined : item.partition.topic.image.topicId
+  if (topicId !== undefined && errorCode === errorCodes.NONE) metrics.noteFetched(topicId, sizeBytesOf(records ?? []))
+  else metrics.noteFetchFailed(topicId)
 }
 
 /** What the followers hear of other clusters that take us for one of theirs: no other broker has replicas. */

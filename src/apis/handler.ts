@@ -9,6 +9,7 @@ import type { KafkaError } from '../errors.ts'
 import type { GroupCoordinator } from '../groups/group-coordinator.ts'
 import type { GroupCoordinators } from '../groups/group-coordinators.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
+import type { BrokerMetrics } from '../metrics/broker-metrics.ts'
 import type { MemoryBudget } from '../network/memory-budget.ts'
 import type { LiveBrokers } from '../topics/live-brokers.ts'
 import type { ProducerIds } from '../topics/producer-ids.ts'
@@ -34,6 +35,8 @@ export interface BrokerParts {
   readonly topics: Topics
   readonly producerIds: ProducerIds
   readonly memory: MemoryBudget
+  /** What is counted for whoever watches the process. */
+  readonly metrics: BrokerMetrics
   readonly deadlines: DeadlineQueue
   readonly fetchSessions: FetchSessions
   /** The groups that this broker coordinates. */

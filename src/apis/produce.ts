@@ -1,6 +1,6 @@
 import { Produce } from '../../protocol/apis/produce.ts'
 import { errorCodes } from '../../protocol/errors.ts'
-import { zeroUuid, type RequestOf, type ResponseInput } from '../../protocol/schema.ts'
+import { zeroUuid, type RequestOf, type ResponseInput, type Uuid } from '../../protocol/schema.ts'
 import type { AppendEntry, AppendResult, StorageCode } from '../../storage/log-store.ts'
 import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
 import { checkWritable, parseProducedBatch, refuseTransactions } from '../topics/append.ts'
@@ -13,7 +13,7 @@ type Response = ResponseInput<typeof Produce>
 type TopicResponse = Response['responses'][number]
 type PartitionResponse = TopicResponse['partitionResponses'][number]
 /** A partition of the request: refused at once, or on its way into the log, at this place in the append. */
-type Planned = { readonly error: KafkaError } | { readonly entryIndex: number }
+type Planned = { readonly error: KafkaError; readonly topicId?: Uuid } | { readonly entryIndex: number }
 
 /**
  * Appends batches. Differences from Kafka: refusals carry a message also where Kafka sends none, and while there are no
@@ -37,6 +37,7 @@ export const produce = defineHandler({
     if (entries.length > 0) context.countAsAppend()
     context.admitNext()
     const results = await appending
+    note(plans, { entries, results }, context)
     const response = responseOf(request, (topicPlace, partitionPlace) => {
       const { index } = request.topicData[topicPlace]!.partitionData[partitionPlace]!
       const plan = plans[topicPlace]![partitionPlace]!
@@ -91,7 +92,25 @@ function planPartition(
     return { entryIndex: entries.push(entry) - 1 }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error
-    return { error }
+    return { error, topicId: topic.image.topicId }
+  }
+}
+
+/** Counts what became of each partition. */
+function note(
+  plans: readonly (readonly Planned[])[],
+  { entries, results }: { readonly entries: readonly AppendEntry[]; readonly results: readonly AppendResult[] },
+  { broker: { metrics } }: Context,
+): void {
+  for (const plan of plans.flat()) if ('error' in plan) metrics.noteProduceFailed(plan.topicId)
+  for (const [place, { log, batches }] of entries.entries()) {
+    const result = results[place]!
+    if (result.ok) {
+      metrics.noteProduced(log.id.topicId, batches[0]!, !result.duplicate)
+    } else {
+      metrics.noteProduceFailed(log.id.topicId)
+      metrics.appends.client.failures++
+    }
   }
 }
 

@@ -9,6 +9,7 @@ import type { Failure, Fence, LogHandle, LogStore, Result } from '../../storage/
 import type { BrokerConfig } from '../config/broker-config.ts'
 import type { Clock } from '../environment/environment.ts'
 import { KafkaError } from '../errors.ts'
+import type { BrokerMetrics } from '../metrics/broker-metrics.ts'
 import type { LiveBrokers } from '../topics/live-brokers.ts'
 import type { Topics } from '../topics/topics.ts'
 import type { CoordinatorKind, CoordinatorRecord, CoordinatorStore } from './coordinator-store.ts'
@@ -54,6 +55,7 @@ export interface LogCoordinatorStoreParts {
   readonly clock: Clock
   readonly brokers: Pick<LiveBrokers, 'alive'>
   readonly internalTopics: Readonly<Record<CoordinatorKind, InternalTopic>>
+  readonly metrics?: BrokerMetrics | undefined
 }
 
 export class LogCoordinatorStore implements CoordinatorStore {
@@ -98,11 +100,13 @@ export class LogCoordinatorStore implements CoordinatorStore {
     if (records.length === 0) return { ok: true }
     const log = this.#find(kind, shard) ?? (await this.#create(kind, shard))
     if ('code' in log) return log
-    const { logs, clock } = this.#parts
+    const { logs, clock, metrics } = this.#parts
     const nowMs = BigInt(clock.nowMs())
     const batch = buildBatchRef({ records: records.map(({ key, value }) => ({ key, value, timestampMs: nowMs })) })
     const mode = { kind: 'assign', leaderEpoch: logs.view(log).leaderEpoch } as const
     const [result] = await logs.append([{ log, batches: [batch], mode, origin: 'coordinator', fence }], { nowMs })
+    if (result!.ok) metrics?.noteAppended('coordinator', [batch])
+    else if (metrics) metrics.appends.coordinator.failures++
     return result!
   }
 

@@ -10,6 +10,7 @@ import { addBrokerRoutes } from './brokers.ts'
 import { addClusterRoutes } from './clusters.ts'
 import { HttpError, httpErrorOf } from './errors.ts'
 import { addLinkRoutes } from './links.ts'
+import { addMetricsRoute } from './metrics.ts'
 import { addMirrorRoutes } from './mirrors.ts'
 import type { HttpOptions, HttpServer } from './node-http.ts'
 import { addOwnRoutes } from './own.ts'
@@ -47,6 +48,7 @@ export function buildHttpApp(parts: HttpParts, signal: AbortSignal): FastifyInst
   addMirrorRoutes(app, parts)
   addBrokerRoutes(app, parts)
   addOwnRoutes(app, parts, signal)
+  addMetricsRoute(app, parts)
   return app
 }
 

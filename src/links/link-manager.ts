@@ -86,7 +86,14 @@ export class LinkManager implements LinkService {
     this.#checkPrefix(configs)
     const sourceClusterId = await this.#sourceClusterId(request, configs)
     const linkId = this.#parts.environment.random.uuid()
-    const image: LinkImage = { linkId, name: request.name, sourceClusterId, configs: texts, secrets: new Map(), failure: undefined }
+    const image: LinkImage = {
+      linkId,
+      name: request.name,
+      sourceClusterId,
+      configs: texts,
+      secrets: new Map(),
+      failure: undefined,
+    }
     if (request.validateOnly) return describeLink(image, undefined, [])
     await this.#change(async () => {
       this.#checkNewName(request)
@@ -180,7 +187,7 @@ export class LinkManager implements LinkService {
     const link = topic && this.#links.get(topic.mirror.linkId)
     const open = topic && this.#parts.topics.findById(topic.topicId)
     if (!topic || !link || !open) throw mirrorNotFound(linkName, mirrorTopicName)
-    const { environment, logs, memory } = this.#parts
+    const { environment, logs, memory, metrics } = this.#parts
     const { mirror } = topic
     const isEnded = mirror.state === 'STOPPED' || mirror.state === 'PENDING_STOPPED'
     const partitions = open.partitions.flatMap(({ partitionIndex, log }): VerifyPartition[] => {
@@ -195,7 +202,7 @@ export class LinkManager implements LinkService {
       isCompacted: open.config.cleanupPolicy.compact,
       partitions,
     }
-    const parts = { remote: link.remote, logs, clock: environment.clock, logger: environment.logger, memory }
+    const parts = { remote: link.remote, logs, clock: environment.clock, logger: environment.logger, memory, metrics }
     return verifyMirror(parts, task, signal)
   }
 

@@ -3,6 +3,7 @@ import type { Uuid } from '../../protocol/schema.ts'
 import type { LogStore } from '../../storage/log-store.ts'
 import type { Environment } from '../environment/environment.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
+import type { BrokerMetrics } from '../metrics/broker-metrics.ts'
 import type { MemoryBudget } from '../network/memory-budget.ts'
 import type { Remote, RemoteTopic } from '../remote/remote.ts'
 import type { Topics } from '../topics/topics.ts'
@@ -17,6 +18,7 @@ export interface LinkParts {
   readonly logs: LogStore
   readonly topics: Topics
   readonly memory: MemoryBudget
+  readonly metrics?: BrokerMetrics | undefined
 }
 
 /** A link as its mirrors see it. */

@@ -7,6 +7,7 @@ import { errorNameOf } from '../../protocol/errors.ts'
 import { lastOffsetOf, type BatchRef, type RecordsError } from '../../protocol/records/batch.ts'
 import type { AppendResult, Fence, LogHandle, LogStore } from '../../storage/log-store.ts'
 import type { Clock, Logger, Random, Timer } from '../environment/environment.ts'
+import type { BrokerMetrics } from '../metrics/broker-metrics.ts'
 import type { FetchedPartition, FetchPosition, RemoteTopic } from '../remote/remote.ts'
 import type { LinkConfigs } from './link-configs.ts'
 import type { MirrorTopicError } from './link-service.ts'
@@ -45,6 +46,7 @@ export interface PartitionOwner {
 
 export interface PartitionParts {
   readonly logs: LogStore
+  readonly metrics?: BrokerMetrics | undefined
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -324,7 +326,7 @@ export class MirrorPartition {
   }
 
   async #append(batches: readonly BatchRef[]): Promise<void> {
-    const { logs, clock, fence } = this.#parts
+    const { logs, clock, fence, metrics } = this.#parts
     const last = batches.at(-1)!.header
     const expectedLogEndOffset = this.#nextOffset
     const sizeBytes = batches.reduce((sum, batch) => sum + batch.bytes.length, 0)
@@ -338,6 +340,8 @@ export class MirrorPartition {
     this.#pendingAppends--
     this.#pendingBytes -= sizeBytes
     assert(result)
+    if (result.ok) metrics?.noteAppended('mirror', batches)
+    else if (metrics) metrics.appends.mirror.failures++
     if (!result.ok && result.code === 'CORRUPT_BATCH' && batches.length > 1)
       this.#carefulUntil = lastOffsetOf(last) + 1n
     const isRefused = !result.ok && result.code === 'INVALID_RECORD'

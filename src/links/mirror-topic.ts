@@ -91,11 +91,12 @@ export class MirrorTopic implements PartitionOwner {
   #addPartitions(): void {
     const topic = this.#topic()
     if (!topic) return
-    const { logs, environment } = this.#parts
+    const { logs, environment, metrics } = this.#parts
     for (const { partitionIndex, log } of topic.partitions.slice(this.#partitions.length)) {
       this.#partitions.push(
         new MirrorPartition({
           logs,
+          metrics,
           clock: environment.clock,
           random: environment.random,
           logger: environment.logger,

@@ -3,6 +3,7 @@ import type { BatchRef } from '../../protocol/records/batch.ts'
 import type { Uuid } from '../../protocol/schema.ts'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'
 import type { Clock, Logger } from '../environment/environment.ts'
+import type { BrokerMetrics } from '../metrics/broker-metrics.ts'
 import type { MemoryBudget } from '../network/memory-budget.ts'
 import type { Remote } from '../remote/remote.ts'
 import type { VerifyDifference } from './link-service.ts'
@@ -13,6 +14,7 @@ export interface VerifyParts {
   readonly clock: Clock
   readonly logger: Logger
   readonly memory: MemoryBudget
+  readonly metrics?: BrokerMetrics | undefined
 }
 
 export interface VerifyPartition {

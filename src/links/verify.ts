@@ -67,6 +67,7 @@ export async function* verifyMirror(
     source.close()
   }
   const result = summary.result(parts.clock.monotonicMs() - startedMs)
+  if (parts.metrics) parts.metrics.verifications[result.verdict]++
   parts.logger.info(
     { topic: task.sourceTopicName, verdict: result.verdict, batches: result.batches, bytes: result.bytes },
     'mirror verified',

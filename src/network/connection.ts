@@ -3,9 +3,15 @@ import type { Deadline, DeadlineQueue } from './deadline-queue.ts'
 import { FrameAssembler, FrameError, sizePrefixBytes } from './frame-assembler.ts'
 import type { MemoryBudget, MemoryReader } from './memory-budget.ts'
 
+/** Who sends a frame. */
+export interface Peer {
+  readonly id: number
+  readonly remoteAddress: string
+}
+
 /** What a handler is given with each frame. */
 export interface FrameCall {
-  readonly connection: Connection
+  readonly connection: Peer
   /** Aborts when the client is gone, or when the connection is about to end: waiters answer at once then. */
   readonly signal: AbortSignal
   /** Lets the next frame of this connection start: the effects of this one are ordered, or it waits for something to happen. */

@@ -1,4 +1,7 @@
 /** A broker as the HTTP API sees it: one topic, one link, one mirror, and a record of every command. */
+import { BrokerMetrics } from '../../src/metrics/broker-metrics.ts'
+import { nodeClock } from '../../src/environment/node-clock.ts'
+import { MemoryBudget } from '../../src/network/memory-budget.ts'
 import type { HttpParts } from '../../src/http/parts.ts'
 import {
   LinkServiceError,
@@ -129,7 +132,13 @@ export function fakeParts(
     },
     close: async () => {},
   }
-  const image = { offset: 1n, clusterId, topics: new Map([[topic.name, topic]]), linksById: new Map() }
+  const image = {
+    offset: 1n,
+    clusterId,
+    topics: new Map([[topic.name, topic]]),
+    topicsById: new Map(),
+    linksById: new Map(),
+  }
   const view = {
     logStartOffset: 0n,
     lastStableOffset: 1n,
@@ -141,6 +150,7 @@ export function fakeParts(
     calls,
     verifyAborted: aborted.promise,
     environment: {
+      clock: nodeClock,
       logger: {
         debug() {},
         info() {},
@@ -153,10 +163,16 @@ export function fakeParts(
     },
     metadata: { image: image as unknown as MetadataImage } as HttpParts['metadata'],
     topics: {
+      list: () => [],
       findById: () => ({ image: topic, isReadOnly: false, partitions: [{ partitionIndex: 0, log: {} }] }),
     } as unknown as HttpParts['topics'],
     logs: { view: () => view, sizeBytes: () => 70 } as unknown as HttpParts['logs'],
     links,
+    memory: new MemoryBudget(),
+    metrics: new BrokerMetrics(),
+    groupCoordinators: { brokerOf: () => 1 },
+    kafka: { ask: () => Promise.reject(new Error('not used')) },
+    loads: () => [{ nodeId: 1, connectionCount: 2, groups: [] }],
     control: {
       list: () => [{ nodeId: 1, host: '127.0.0.1', port: 9092, rack: null, isAlive: true }],
       takeDown: async (...args) => void calls.push(['takeDown', ...args]),

@@ -51,8 +51,8 @@ async function damage(t: TestContext, world: World, partitionIndex: number): Pro
   return { ...world, mirror, ...(await serve(t, mirror)) }
 }
 
-async function serve(t: TestContext, { broker, environment }: TestBroker): Promise<Pick<World, 'url' | 'cli'>> {
-  const parts = { ...broker.parts, environment, links: broker.links, control: broker.control, endpoints: () => [] }
+async function serve(t: TestContext, { broker }: TestBroker): Promise<Pick<World, 'url' | 'cli'>> {
+  const parts = { ...broker.httpParts, endpoints: () => [] }
   const server = await startHttp({ host: '127.0.0.1', port: 0, parts })
   t.after(() => server.close())
   const url = `http://127.0.0.1:${server.port}`
