@@ -55,9 +55,10 @@ export class LogCheckpoint {
     this.run().catch((error: unknown) => this.#log.breakDown(error))
   }
 
-  /** Waits until there is room for so many bytes more under the limit, or no checkpoint is being written. */
-  async room(sizeBytes: number): Promise<void> {
-    if (this.#isWriting && this.#bytesSince + sizeBytes > this.#limitBytes) await this.#writing
+  /** What an append of so many bytes has to wait for, so that no more than the limit is without a note; mostly nothing. */
+  roomFor(sizeBytes: number): Promise<void> | undefined {
+    // One half of the limit is what is being written, the other what comes meanwhile.
+    return this.#isWriting && (this.#bytesSince + sizeBytes) * 2 > this.#limitBytes ? this.#writing : undefined
   }
 
   /** Resolves when all that is visible now is durable and noted, or the log is offline, or its disk has no room for the note. */

@@ -380,7 +380,8 @@ export class PartitionLog implements LogHandle {
 
   async #commit(group: readonly PendingAppend[]): Promise<void> {
     this.#writing = group
-    await this.checkpoint.room(group.reduce((sum, pending) => sum + pending.sizeBytes, 0))
+    const room = this.checkpoint.roomFor(group.reduce((sum, pending) => sum + pending.sizeBytes, 0))
+    if (room) await room
     const refused = unusable(this.state)
     if (refused) {
       this.#writing = []

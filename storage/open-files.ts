@@ -9,6 +9,7 @@ export class OpenFiles {
   readonly limit: number
   /** Open files, the longest unused first. */
   readonly #open = new Set<PooledFile>()
+  #newest: PooledFile | undefined
   /** Closing, so that tests and a closing store can wait for it. */
   readonly #closing = new Set<Promise<void>>()
 
@@ -22,19 +23,27 @@ export class OpenFiles {
 
   /** For pooled files: this one is used now. */
   touch(file: PooledFile): void {
+    if (this.#newest === file) return
+    this.#newest = file
     this.#open.delete(file)
     this.#open.add(file)
+    this.trim()
+  }
+
+  /** Closes what is too much and not in use. */
+  trim(): void {
     if (this.#open.size <= this.limit) return
     for (const oldest of this.#open) {
       if (this.#open.size <= this.limit) return
-      if (oldest === file || oldest.isUsed) continue
-      this.#open.delete(oldest)
+      if (oldest.isUsed) continue
+      this.forget(oldest)
       const closing = oldest.letGo().finally(() => this.#closing.delete(closing))
       this.#closing.add(closing)
     }
   }
 
   forget(file: PooledFile): void {
+    if (this.#newest === file) this.#newest = undefined
     this.#open.delete(file)
   }
 
@@ -49,7 +58,9 @@ export class PooledFile implements DiskFile {
   path: string
   readonly #disk: Disk
   readonly #pool: OpenFiles
-  #handle: Promise<DiskFile> | undefined
+  #opening: Promise<DiskFile> | undefined
+  /** The same, once it is there. */
+  #file: DiskFile | undefined
   #users = 0
   #isClosed = false
   /** Called when the file is closed for being unused: the moment to let go of what belongs to it. */
@@ -67,8 +78,7 @@ export class PooledFile implements DiskFile {
 
   /** Opens a new, empty file, whatever was there. */
   async create(): Promise<void> {
-    const opening = this.#disk.open(this.path, { create: true })
-    this.#handle = opening
+    this.#opening = this.#disk.open(this.path, { create: true })
     await this.#use((file) => file.truncate(0))
   }
 
@@ -106,29 +116,33 @@ export class PooledFile implements DiskFile {
   }
 
   async #closeHandle(): Promise<void> {
-    const handle = this.#handle
-    this.#handle = undefined
-    if (handle) await (await handle).close()
+    const opening = this.#opening
+    this.#opening = undefined
+    this.#file = undefined
+    if (opening) await (await opening).close()
   }
 
   async #use<T>(work: (file: DiskFile) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw new DiskError('CLOSED', this.path, `${this.path} is closed`)
     this.#users += 1
     try {
-      this.#handle ??= this.#disk.open(this.path)
       this.#pool.touch(this)
-      return await work(await this.#openHandle(this.#handle))
+      return await work(this.#file ?? (await this.#open()))
     } finally {
       this.#users -= 1
+      this.#pool.trim()
       if (this.#users === 0 && this.#isClosed) await this.#closeHandle()
     }
   }
 
-  async #openHandle(handle: Promise<DiskFile>): Promise<DiskFile> {
+  async #open(): Promise<DiskFile> {
+    const opening = (this.#opening ??= this.#disk.open(this.path))
     try {
-      return await handle
+      const file = await opening
+      if (this.#opening === opening) this.#file = file
+      return file
     } catch (error) {
-      if (this.#handle === handle) this.#handle = undefined
+      if (this.#opening === opening) this.#opening = undefined
       this.#pool.forget(this)
       throw error
     }

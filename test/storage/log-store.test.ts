@@ -23,7 +23,8 @@ async function engineOn(disk: Disk, options: OpenTestStoreOptions = {}): Promise
 
 async function nodeDisk(t: TestContext): Promise<Disk> {
   const root = await mkdtemp(join(tmpdir(), 'titorelli-log-'))
-  t.after(() => rm(root, { recursive: true, force: true }))
+  // A store that was left as a kill leaves it may still write its last note.
+  t.after(() => rm(root, { recursive: true, force: true, maxRetries: 5 }))
   return new NodeDisk(root)
 }
 
