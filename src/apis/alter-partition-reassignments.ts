@@ -10,19 +10,20 @@ type Asked = Request['topics'][number]['partitions'][number]
 type Result = ResponseInput<typeof AlterPartitionReassignments>['responses'][number]['partitions'][number]
 
 /**
- * Moves partitions to other replicas. Brokers share one copy of each partition: a move to where it is succeeds, and any other is
- * refused with INVALID_REPLICA_ASSIGNMENT.
+ * Moves partitions to other replicas. Brokers share one copy of each partition: a move is done at once, and none is ever under
+ * way.
  */
 export const alterPartitionReassignments = defineHandler({
   api: AlterPartitionReassignments,
   versions: '0-1',
 
-  handle(request, context) {
+  async handle(request, context) {
     context.authorize('ALTER', 'CLUSTER', 'kafka-cluster')
-    const responses = request.topics.map(({ name, partitions }) => ({
+    const moves = request.topics.map(async ({ name, partitions }) => ({
       name,
-      partitions: partitions.map((asked) => move(name, asked, context)),
+      partitions: await Promise.all(partitions.map((asked) => move(name, asked, context))),
     }))
+    const responses = await Promise.all(moves)
     const { allowReplicationFactorChange } = request
     return {
       throttleTimeMs: 0,
@@ -34,20 +35,14 @@ export const alterPartitionReassignments = defineHandler({
   },
 })
 
-function move(name: string, asked: Asked, context: Context): Result {
+async function move(name: string, asked: Asked, context: Context): Promise<Result> {
   const { partitionIndex, replicas } = asked
   try {
     const topic = findTopic(context, { name, topicId: zeroUuid, isById: false })
     findPartition(topic, partitionIndex)
     if (replicas === null) throw new KafkaError('NO_REASSIGNMENT_IN_PROGRESS')
     checkReplicas(replicas, context)
-    const now = topic.image.partitions[partitionIndex]!.replicas
-    const isSame = now.length === replicas.length && replicas.every((nodeId, place) => now[place] === nodeId)
-    if (!isSame)
-      throw new KafkaError(
-        'INVALID_REPLICA_ASSIGNMENT',
-        `partition ${partitionIndex} of ${name} has its one copy named by ${now.join(', ')}, and it can't be moved`,
-      )
+    await context.broker.topics.reassign(topic.image.topicId, partitionIndex, replicas)
     return { partitionIndex, errorCode: errorCodes.NONE, errorMessage: null }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error
@@ -59,7 +54,7 @@ function checkReplicas(replicas: readonly number[], { broker }: Context): void {
   if (replicas.length === 0) throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', 'got no replicas, expected 1 or more')
   if (new Set(replicas).size < replicas.length)
     throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', `got replicas ${replicas.join(', ')}, expected each once`)
-  const known = broker.endpoints().map(({ nodeId }) => nodeId)
+  const known = broker.brokers.alive()
   const stranger = replicas.find((nodeId) => !known.includes(nodeId))
   if (stranger !== undefined)
     throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', `got replica ${stranger}, expected one of ${known.join(', ')}`)

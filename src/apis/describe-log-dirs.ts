@@ -25,11 +25,16 @@ export const describeLogDirs = defineHandler({
   },
 })
 
-function sizesOf({ image, partitions }: Topic, indexes: ReadonlySet<number> | undefined, { logs }: BrokerParts) {
+function sizesOf(
+  { image, partitions }: Topic,
+  indexes: ReadonlySet<number> | undefined,
+  { logs, nodeId }: BrokerParts,
+) {
   return {
     name: image.name,
     partitions: partitions
       .filter(({ partitionIndex }) => !indexes || indexes.has(partitionIndex))
+      .filter(({ partitionIndex }) => image.partitions[partitionIndex]!.replicas.includes(nodeId))
       .map(({ partitionIndex, log }) => ({
         partitionIndex,
         partitionSize: BigInt(logs.sizeBytes(log)),

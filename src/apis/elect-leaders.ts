@@ -13,21 +13,20 @@ type PartitionResult = Result['partitionResult'][number]
 const electionTypes = ['PREFERRED', 'UNCLEAN'] as const
 
 /**
- * Elects leaders: the preferred replica, or (unclean) any where there is no leader. A replica is never behind here, so that an
- * unclean election loses nothing.
+ * Elects leaders: the preferred replica, or (unclean) any where there is no leader.
  */
 export const electLeaders = defineHandler({
   api: ElectLeaders,
   versions: '0-2',
 
-  handle(request, context) {
+  async handle(request, context) {
     context.authorize('ALTER', 'CLUSTER', 'kafka-cluster')
     const isForAll = request.topicPartitions === null
     const results: Result[] = []
     for (const asked of request.topicPartitions ?? allOf(context)) {
       const partitionResult: PartitionResult[] = []
       for (const partitionId of asked.partitions)
-        partitionResult.push(elect(asked.topic, partitionId, request.electionType, context))
+        partitionResult.push(await elect(asked.topic, partitionId, request.electionType, context))
       // Asked for all, Kafka names only those where something was to be done.
       const named = partitionResult.filter(({ errorCode }) => !isForAll || errorCode !== errorCodes.ELECTION_NOT_NEEDED)
       results.push({ topic: asked.topic, partitionResult: named })
@@ -45,7 +44,12 @@ function allOf({ broker }: Context): Asked[] {
   }))
 }
 
-function elect(name: string, partitionId: number, electionType: number, context: Context): PartitionResult {
+async function elect(
+  name: string,
+  partitionId: number,
+  electionType: number,
+  context: Context,
+): Promise<PartitionResult> {
   try {
     const type = electionTypes[electionType]
     if (type === undefined)
@@ -54,8 +58,11 @@ function elect(name: string, partitionId: number, electionType: number, context:
     findPartition(topic, partitionId)
     const { leader, replicas } = topic.image.partitions[partitionId]!
     if (type === 'UNCLEAN' ? leader >= 0 : leader === replicas[0]) throw new KafkaError('ELECTION_NOT_NEEDED')
-    // The one replica leads for as long as the broker runs: nothing comes this far.
-    throw new KafkaError(type === 'PREFERRED' ? 'PREFERRED_LEADER_NOT_AVAILABLE' : 'ELIGIBLE_LEADERS_NOT_AVAILABLE')
+    // A living replica leads always, so that an unclean election has none to choose from.
+    if (type === 'UNCLEAN') throw new KafkaError('ELIGIBLE_LEADERS_NOT_AVAILABLE')
+    if (!context.broker.brokers.isAlive(replicas[0]!)) throw new KafkaError('PREFERRED_LEADER_NOT_AVAILABLE')
+    await context.broker.topics.electLeader(topic.image.topicId, partitionId, replicas[0]!)
+    return { partitionId, errorCode: errorCodes.NONE, errorMessage: null }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error
     return { partitionId, errorCode: error.errorCode, errorMessage: error.message }

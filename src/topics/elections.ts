@@ -46,6 +46,23 @@ export function followBrokers(
   }
 }
 
+/** The change that gives a partition other replicas, at once: they share the one stored copy. Undefined where it has them. */
+export function reassign(
+  topic: TopicImage,
+  partition: PartitionImage,
+  replicas: readonly number[],
+  brokers: LiveBrokers,
+): PartitionChange | undefined {
+  const { partitionIndex, isr } = partition
+  if (isSameList(replicas, partition.replicas)) return undefined
+  const changed = followBrokers(topic, { ...partition, replicas }, brokers)
+  return { topicId: topic.topicId, partitionIndex, isr, ...changed, replicas }
+}
+
+function isSameList(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((nodeId, place) => nodeId === b[place])
+}
+
 function lastInSync({ isr }: PartitionImage, replicas: readonly number[]): readonly number[] {
   const last = isr.filter((nodeId) => replicas.includes(nodeId))
   return last.length > 0 ? last : replicas.slice(0, 1)

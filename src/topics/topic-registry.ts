@@ -17,9 +17,10 @@ import {
   type MetadataImage,
   type MetadataRecord,
   type MetadataStore,
+  type PartitionImage,
   type TopicImage,
 } from '../metadata/metadata-store.ts'
-import { followBrokers, type PartitionChange } from './elections.ts'
+import { followBrokers, reassign, type PartitionChange } from './elections.ts'
 import type { LiveBrokers } from './live-brokers.ts'
 import { placeMore, placeTopic, type PlacementOptions } from './placement.ts'
 import { checkNewName } from './topic-names.ts'
@@ -152,15 +153,17 @@ export class TopicRegistry implements Topics {
     })
   }
 
+  reassign(topicId: Uuid, partitionIndex: number, replicas: readonly number[]): Promise<void> {
+    return this.#change(async () => {
+      const { brokers } = this.#parts
+      const change = reassign(this.#imageOf(topicId), this.#partitionOf(topicId, partitionIndex), replicas, brokers)
+      if (change) await this.#changePartitions([change])
+    })
+  }
+
   electLeader(topicId: Uuid, partitionIndex: number, leader: number): Promise<void> {
     return this.#change(async () => {
-      const image = this.#imageOf(topicId)
-      const partition = image.partitions[partitionIndex]
-      if (!partition)
-        throw new KafkaError(
-          'UNKNOWN_TOPIC_OR_PARTITION',
-          `topic ${image.name} has ${image.partitions.length} partitions, got partition ${partitionIndex}`,
-        )
+      const partition = this.#partitionOf(topicId, partitionIndex)
       if (partition.leader === leader) throw new KafkaError('ELECTION_NOT_NEEDED')
       if (!partition.isr.includes(leader) || !this.#parts.brokers.isAlive(leader)) {
         const isr = partition.isr.join(', ')
@@ -168,6 +171,14 @@ export class TopicRegistry implements Topics {
       }
       await this.#changePartitions([{ topicId, partitionIndex, leader, isr: partition.isr }])
     })
+  }
+
+  #partitionOf(topicId: Uuid, partitionIndex: number): PartitionImage {
+    const { name, partitions } = this.#imageOf(topicId)
+    const partition = partitions[partitionIndex]
+    if (partition) return partition
+    const message = `topic ${name} has ${partitions.length} partitions, got partition ${partitionIndex}`
+    throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', message)
   }
 
   /** Resolves when the new leaders can append under their epochs. */

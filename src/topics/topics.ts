@@ -61,6 +61,8 @@ export interface Topics {
   followBrokers(): Promise<void>
   /** Rejects with ELECTION_NOT_NEEDED for the leader that it has, ELIGIBLE_LEADERS_NOT_AVAILABLE for one that is not in sync. */
   electLeader(topicId: Uuid, partitionIndex: number, leader: number): Promise<void>
+  /** Names other brokers for a partition: they have its records already. */
+  reassign(topicId: Uuid, partitionIndex: number, replicas: readonly number[]): Promise<void>
   /** Replaces the overrides of a topic (text, validated). */
   setConfigs(topicId: Uuid, configs: ReadonlyMap<string, string>): Promise<void>
 }

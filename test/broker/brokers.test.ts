@@ -1,6 +1,9 @@
 /** Several brokers in one process: what their clients see of leaders, coordinators, and brokers that go and come back. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { AlterPartitionReassignments } from '../../protocol/apis/alter-partition-reassignments.ts'
+import { DescribeLogDirs } from '../../protocol/apis/describe-log-dirs.ts'
+import { ElectLeaders } from '../../protocol/apis/elect-leaders.ts'
 import { Fetch } from '../../protocol/apis/fetch.ts'
 import { FindCoordinator } from '../../protocol/apis/find-coordinator.ts'
 import { ListGroups } from '../../protocol/apis/list-groups.ts'
@@ -268,4 +271,48 @@ test('a stop and a start with brokers down brings all of them up', async (t) => 
   const { nodeIds, partitions } = await describe(second)
   assert.deepEqual(nodeIds, [1, 2, 3])
   for (const { isrNodes } of partitions) assert.deepEqual(sorted(isrNodes), [1, 2, 3])
+})
+
+test('ElectLeaders moves leaders back to the preferred replica once it lives', async (t) => {
+  const cluster = await start(t)
+  const elect = async () => {
+    const client = await cluster.connect(1)
+    const topicPartitions = [{ topic: 'orders', partitions: [1] }]
+    const answer = await client.send(ElectLeaders, 2, { electionType: 0, topicPartitions, timeoutMs: 1_000 })
+    return errorNameOf(answer.replicaElectionResults[0]!.partitionResult[0]!.errorCode)
+  }
+  assert.equal(await elect(), 'ELECTION_NOT_NEEDED')
+  await cluster.broker.control.takeDown(2)
+  assert.equal(await elect(), 'PREFERRED_LEADER_NOT_AVAILABLE')
+  await cluster.broker.control.bringUp(2)
+  assert.equal(await elect(), 'NONE')
+  assert.equal((await describe(cluster)).partitions[1]!.leaderId, 2)
+})
+
+test('AlterPartitionReassignments names other replicas at once, and the leader goes with them', async (t) => {
+  const cluster = await start(t, { configs: { 'default.replication.factor': '1' } })
+  await produce(cluster, 1, 0, ['a'])
+  const reassign = async (replicas: number[]) => {
+    const client = await cluster.connect(1)
+    const topics = [{ name: 'orders', partitions: [{ partitionIndex: 0, replicas }] }]
+    const answer = await client.send(AlterPartitionReassignments, 0, { timeoutMs: 1_000, topics })
+    return errorNameOf(answer.responses[0]!.partitions[0]!.errorCode)
+  }
+  assert.equal(await reassign([3, 2]), 'NONE')
+  const [moved] = (await describe(cluster)).partitions
+  assert.deepEqual([moved!.leaderId, moved!.replicaNodes, sorted(moved!.isrNodes)], [3, [3, 2], [2, 3]])
+  assert.deepEqual(await read(cluster, 3, 0), { error: 'NONE', values: ['a'] })
+  assert.equal(await reassign([2, 3]), 'NONE')
+  const [ordered] = (await describe(cluster)).partitions
+  assert.deepEqual([ordered!.leaderId, ordered!.leaderEpoch, ordered!.replicaNodes], [3, 1, [2, 3]])
+  assert.equal(await reassign([4]), 'INVALID_REPLICA_ASSIGNMENT')
+  assert.equal(await reassign([2, 2]), 'INVALID_REPLICA_ASSIGNMENT')
+})
+
+test('DescribeLogDirs of a broker has the partitions that it is a replica of', async (t) => {
+  const cluster = await start(t, { configs: { 'default.replication.factor': '1' } })
+  const client = await cluster.connect(2)
+  const { results } = await client.send(DescribeLogDirs, 4, { topics: null })
+  const partitions = results[0]!.topics[0]!.partitions.map(({ partitionIndex }) => partitionIndex)
+  assert.deepEqual(partitions, [1])
 })
