@@ -10,11 +10,14 @@ export const unknownEpochEnd: EpochEnd = { leaderEpoch: -1, endOffset: -1n }
 
 export class LeaderEpochs {
   #entries: EpochStart[]
+  /** The largest offset that each entry was assigned at. */
+  #seen: bigint[]
   /** Rises with every change, so that a checkpoint knows whether it is due. */
   changeCount = 0
 
   constructor(entries: readonly EpochStart[] = []) {
     this.#entries = [...entries]
+    this.#seen = entries.map(({ startOffset }) => startOffset)
   }
 
   get entries(): readonly EpochStart[] {
@@ -30,13 +33,18 @@ export class LeaderEpochs {
   assign(leaderEpoch: number, startOffset: bigint): void {
     if (leaderEpoch < 0) return
     const last = this.#entries.at(-1)
-    if (last && last.leaderEpoch === leaderEpoch && startOffset >= last.startOffset) return
+    if (last && last.leaderEpoch === leaderEpoch && startOffset >= last.startOffset) {
+      this.#seen[this.#seen.length - 1] = startOffset
+      return
+    }
     while (this.#entries.length > 0) {
       const tail = this.#entries.at(-1)!
       if (tail.leaderEpoch < leaderEpoch && tail.startOffset < startOffset) break
       this.#entries.pop()
+      this.#seen.pop()
     }
     this.#entries.push({ leaderEpoch, startOffset })
+    this.#seen.push(startOffset)
     this.changeCount += 1
   }
 
@@ -61,6 +69,11 @@ export class LeaderEpochs {
     return this.#entries.find((entry) => entry.leaderEpoch === leaderEpoch)?.startOffset
   }
 
+  /** The largest offset that an epoch below `leaderEpoch` was assigned at, or -1. */
+  lastSeenBelow(leaderEpoch: number): bigint {
+    return this.#seen[this.#entries.findLastIndex((entry) => entry.leaderEpoch < leaderEpoch)] ?? -1n
+  }
+
   /** The largest epoch below `leaderEpoch`, or -1. */
   below(leaderEpoch: number): number {
     return this.#entries.findLast((entry) => entry.leaderEpoch < leaderEpoch)?.leaderEpoch ?? -1
@@ -71,6 +84,7 @@ export class LeaderEpochs {
     const kept = this.#entries.filter((entry) => entry.startOffset < endOffset)
     if (kept.length === this.#entries.length) return
     this.#entries = kept
+    this.#seen = this.#seen.slice(0, kept.length)
     this.changeCount += 1
   }
 
@@ -79,12 +93,14 @@ export class LeaderEpochs {
     const across = this.#entries.findLast((entry) => entry.startOffset <= startOffset)
     if (!across || (across === this.#entries[0] && across.startOffset === startOffset)) return
     const later = this.#entries.filter((entry) => entry.startOffset > startOffset)
+    this.#seen = this.#seen.slice(this.#entries.length - later.length - 1)
     this.#entries = [{ leaderEpoch: across.leaderEpoch, startOffset }, ...later]
     this.changeCount += 1
   }
 
   clear(): void {
     this.#entries = []
+    this.#seen = []
     this.changeCount += 1
   }
 }

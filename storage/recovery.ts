@@ -248,22 +248,23 @@ export async function rebuildHistory(state: LogState): Promise<void> {
 }
 
 /**
- * The batches are the truth where they are; the checkpoint adds epochs that began and got no batch, and those whose batches
- * are gone. Entries at or behind the end were of batches that are lost.
+ * The batches are the truth where they are; the checkpoint adds epochs that began and got no batch, those whose batches are
+ * gone, and where an epoch began whose first batches compaction has removed. Entries at or behind the end were of batches
+ * that are lost.
  */
 function mergeEpochs(state: LogState, checkpoint: readonly EpochStart[]): void {
   const fromBatches = state.epochs.entries
-  const all = [...fromBatches]
+  const all = new Map(fromBatches.map((entry) => [entry.leaderEpoch, entry]))
   for (const entry of checkpoint) {
-    if (entry.startOffset >= state.highWatermark) continue
-    const fits = fromBatches.every(
-      ({ leaderEpoch, startOffset }) =>
-        leaderEpoch !== entry.leaderEpoch && leaderEpoch < entry.leaderEpoch === startOffset < entry.startOffset,
-    )
-    if (fits) all.push(entry)
+    if (entry.startOffset >= state.highWatermark || entry.startOffset <= state.epochs.lastSeenBelow(entry.leaderEpoch))
+      continue
+    const known = all.get(entry.leaderEpoch)
+    const later = fromBatches.find(({ leaderEpoch }) => leaderEpoch > entry.leaderEpoch)
+    const isBefore = (other: EpochStart | undefined): boolean => !other || entry.startOffset < other.startOffset
+    if (isBefore(known) && isBefore(later)) all.set(entry.leaderEpoch, entry)
   }
   state.epochs.clear()
-  for (const { leaderEpoch, startOffset } of all.sort((a, b) => a.leaderEpoch - b.leaderEpoch)) {
+  for (const { leaderEpoch, startOffset } of [...all.values()].sort((a, b) => a.leaderEpoch - b.leaderEpoch)) {
     state.epochs.assign(leaderEpoch, startOffset)
   }
   state.epochs.truncateFromStart(state.logStartOffset)

@@ -3,12 +3,13 @@ import { test } from 'node:test'
 import { lastOffsetOf } from '../../protocol/records/batch.ts'
 import { cleanableOf, mustClean } from '../../storage/cleaner.ts'
 import type { PartitionLog } from '../../storage/log.ts'
-import type { LogConfig, LogStore } from '../../storage/log-store.ts'
+import type { LogConfig, LogHandle, LogStore } from '../../storage/log-store.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
 import { clean, CompactedModel, readWholeLog, testCleaner } from '../support/cleaning.ts'
 import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
 import {
   append,
+  mirror,
   openTestLog,
   openTestStore,
   readAllValues,
@@ -296,4 +297,26 @@ test('a power cut at any disk call of a cleaning loses nothing that was synced, 
     assert(failing < 500)
   }
   assert(before > 10 && after > 0, `${before} cuts came before the end of the cleaning, ${after} after it`)
+})
+
+test('the history of leader epochs stays what it was, also after a restart, when their first records are gone', async () => {
+  const disk = testDisk()
+  const options = { disk, cleaner: testCleaner, tailBudget: new TailBudget(1) }
+  const store = await openTestStore(options)
+  const log = await openTestLog(store, { isMirror: true, config: compact })
+  for (let offset = 0; offset < 16; offset++) {
+    const place = { baseOffset: BigInt(offset), leaderEpoch: Math.floor(offset / 3) }
+    assert((await mirror(store, log, [testBatch({ ...place, records: [{ key: 'key', value: `v${offset}` }] })])).ok)
+  }
+  const endsOf = async (of: LogStore, its: LogHandle): Promise<unknown[]> =>
+    Promise.all([0, 1, 2, 3, 4].map((leaderEpoch) => of.endOffsetForEpoch(its, leaderEpoch)))
+  const before = await endsOf(store, log)
+  assert((await clean(store)).cleaned)
+  assert.deepEqual(await endsOf(store, log), before)
+  assert((await store.flush()).ok)
+  const again = await openTestStore(options)
+  assert.deepEqual(await endsOf(again, await openTestLog(again, { isMirror: true, config: compact })), before)
+  await again.close()
+  const clean2 = await openTestStore(options)
+  assert.deepEqual(await endsOf(clean2, await openTestLog(clean2, { isMirror: true, config: compact })), before)
 })
