@@ -177,7 +177,7 @@ test('a name that is asked for twice in one request is refused once', async (t) 
   )
 })
 
-test('a replication factor above the number of brokers is lowered where the broker is relaxed', async (t) => {
+test('T21: a replication factor above the number of brokers is lowered where the broker is relaxed', async (t) => {
   const broker = await startTestBroker(t)
   const { topics } = await broker.send(CreateTopics, 7, createTopicsRequest('orders', { replicationFactor: 3 }))
   assert.deepEqual([topics[0]!.errorCode, topics[0]!.replicationFactor], [none, 1])
