@@ -13,15 +13,19 @@ export interface AlterResult extends Resource {
 /** Changes the configs of one resource, durably, or only checks the change. `next` throws KafkaError for what can't be. */
 export async function alterResource(
   resource: Resource,
-  next: (found: ConfigResource) => Overrides,
+  next: (now: Overrides, found: ConfigResource) => Overrides,
   validateOnly: boolean,
   context: Context,
 ): Promise<AlterResult> {
   try {
     const found = findConfigResource(resource, context)
-    const after = next(found)
-    found.check(after)
-    if (!validateOnly) await found.save(after)
+    const checked = (now: Overrides): Overrides => {
+      const after = next(now, found)
+      found.check(after)
+      return after
+    }
+    if (validateOnly) checked(found.overrides)
+    else await found.change(checked)
     return { errorCode: 0, errorMessage: null, ...resourceOf(resource) }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error
@@ -61,11 +65,11 @@ export interface Change {
   readonly value: string | null
 }
 
-/** The overrides after the incremental changes. */
-export function overridesAfter(found: ConfigResource, changes: readonly Change[]): Overrides {
+/** The overrides after the incremental changes to those of `now`. */
+export function overridesAfter(now: Overrides, changes: readonly Change[], found: ConfigResource): Overrides {
   if (new Set(changes.map(({ name }) => name)).size < changes.length)
     throw new KafkaError('INVALID_REQUEST', 'Error due to duplicate config keys')
-  const after = new Map(found.overrides)
+  const after = new Map(now)
   for (const change of changes) applyChange(after, change, found)
   return after
 }

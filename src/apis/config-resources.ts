@@ -9,7 +9,7 @@ import { groupConfigs } from '../config/group-configs.ts'
 import { topicConfigRow, topicConfigText, validateTopicConfigs } from '../config/topic-config.ts'
 import { KafkaError } from '../errors.ts'
 import { isAlwaysSynced } from '../links/mirrored-configs.ts'
-import { record, type MetadataRecord } from '../metadata/metadata-store.ts'
+import { record, type MetadataImage, type MetadataRecord } from '../metadata/metadata-store.ts'
 import { findNameError } from '../topics/topic-names.ts'
 import type { Topic } from '../topics/topics.ts'
 import { resourceTypes } from './config-sources.ts'
@@ -22,6 +22,7 @@ export interface Resource {
 }
 
 export type Overrides = ReadonlyMap<string, string>
+const noOverrides: Overrides = new Map()
 
 /** One resource as it is now. */
 export interface ConfigResource {
@@ -32,8 +33,8 @@ export interface ConfigResource {
   inheritedText(name: string): string | null
   /** @throws KafkaError for overrides that it can't have. */
   check(after: Overrides): void
-  /** Replaces the overrides, durably. */
-  save(after: Overrides): Promise<void>
+  /** Changes the overrides, durably. `next` gets those of the moment, so that none of two changes at a time is lost. */
+  change(next: (now: Overrides) => Overrides): Promise<void>
 }
 
 /** @throws KafkaError for what is not there, and for what has no configs that can be changed. */
@@ -68,7 +69,7 @@ function topicResource({ resourceName: name }: Resource, context: Context): Conf
       if (wrong !== undefined) throw new KafkaError('INVALID_CONFIG', wrong)
       checkMirror(topic, after)
     },
-    save: (after) => topics.setConfigs(topic.image.topicId, after),
+    change: (next) => topics.changeConfigs(topic.image.topicId, next),
   }
 }
 
@@ -91,9 +92,9 @@ function brokerResource(resource: Resource, context: Context): ConfigResource {
   context.authorize('ALTER_CONFIGS', 'CLUSTER', 'kafka-cluster')
   if (name !== '' && !broker.endpoints().some(({ nodeId }) => String(nodeId) === name))
     throw new KafkaError('INVALID_REQUEST', `got broker '${name}', expected the id of a broker or nothing for all`)
-  const overrides = broker.metadata.image.brokerConfigs.get(name) ?? new Map<string, string>()
+  const configsIn = (image: MetadataImage): Overrides => image.brokerConfigs.get(name) ?? noOverrides
   return {
-    overrides,
+    overrides: configsIn(broker.metadata.image),
     rowOf: brokerConfigRow,
     inheritedText: (config) => brokerConfigText(config, broker.topics.brokerConfig),
     check(after) {
@@ -104,7 +105,7 @@ function brokerResource(resource: Resource, context: Context): ConfigResource {
         checkValue(config, row, value)
       }
     },
-    save: (after) => save(resource, { before: overrides, after }, context),
+    change: (next) => change(resource, { configsIn, next }, context),
   }
 }
 
@@ -128,9 +129,9 @@ function groupResource(resource: Resource, context: Context): ConfigResource {
   const { resourceName: groupId } = resource
   context.authorize('ALTER_CONFIGS', 'GROUP', groupId)
   if (groupId === '') throw new KafkaError('INVALID_REQUEST', 'the default group can have no configs of its own')
-  const overrides = broker.metadata.image.groupConfigs.get(groupId) ?? new Map<string, string>()
+  const configsIn = (image: MetadataImage): Overrides => image.groupConfigs.get(groupId) ?? noOverrides
   return {
-    overrides,
+    overrides: configsIn(broker.metadata.image),
     rowOf: (name) => rowIn(groupConfigs, name),
     inheritedText: (name) => defaultTextIn(groupConfigs, name),
     check(after) {
@@ -142,7 +143,7 @@ function groupResource(resource: Resource, context: Context): ConfigResource {
         checkGroupLimits(name, Number(value), broker.topics.brokerConfig)
       }
     },
-    save: (after) => save(resource, { before: overrides, after }, context),
+    change: (next) => change(resource, { configsIn, next }, context),
   }
 }
 
@@ -151,13 +152,13 @@ function clientMetricsResource(resource: Resource, context: Context): ConfigReso
   const { resourceName: name } = resource
   context.authorize('ALTER_CONFIGS', 'CLUSTER', 'kafka-cluster')
   if (name === '') throw new KafkaError('INVALID_REQUEST', 'a client metrics subscription needs a name')
-  const overrides = broker.metadata.image.clientMetricsConfigs.get(name) ?? new Map<string, string>()
+  const configsIn = (image: MetadataImage): Overrides => image.clientMetricsConfigs.get(name) ?? noOverrides
   return {
-    overrides,
+    overrides: configsIn(broker.metadata.image),
     rowOf: () => undefined, // its lists are set as a whole, as in Kafka
     inheritedText: () => null,
     check: checkClientMetrics,
-    save: (after) => save(resource, { before: overrides, after }, context),
+    change: (next) => change(resource, { configsIn, next }, context),
   }
 }
 
@@ -205,18 +206,37 @@ function defaultTextIn(table: ConfigTable, name: string): string | null {
   return row && row.default !== null ? textOf(row.type, row.default) : null
 }
 
-async function save(
-  { resourceType, resourceName }: Resource,
-  { before, after }: { readonly before: Overrides; readonly after: Overrides },
+/** How often a change is tried again because another one came in between. */
+const attemptMaxCount = 100
+
+async function change(
+  resource: Resource,
+  {
+    configsIn,
+    next,
+  }: {
+    readonly configsIn: (image: MetadataImage) => Overrides
+    readonly next: (now: Overrides) => Overrides
+  },
   { broker }: Context,
 ): Promise<void> {
-  const records: MetadataRecord[] = []
-  for (const name of new Set([...before.keys(), ...after.keys()])) {
-    const value = after.get(name) ?? null
-    if (value !== (before.get(name) ?? null))
-      records.push(record(ConfigRecord, { resourceType, resourceName, name, value }))
+  const { metadata } = broker
+  for (let attempt = 1; ; attempt++) {
+    const { image } = metadata
+    const before = configsIn(image)
+    const records = recordsOf(resource, before, next(before))
+    if (records.length === 0) return
+    const result = await metadata.append(records, { expectedOffset: image.offset })
+    if (result.ok) return
+    if (result.code !== 'CONFLICT' || attempt === attemptMaxCount)
+      throw new KafkaError('KAFKA_STORAGE_ERROR', result.message)
   }
-  if (records.length === 0) return
-  const result = await broker.metadata.append(records)
-  if (!result.ok) throw new KafkaError('KAFKA_STORAGE_ERROR', result.message)
+}
+
+function recordsOf({ resourceType, resourceName }: Resource, before: Overrides, after: Overrides): MetadataRecord[] {
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((name) => {
+    const value = after.get(name) ?? null
+    const isSame = value === (before.get(name) ?? null)
+    return isSame ? [] : [record(ConfigRecord, { resourceType, resourceName, name, value })]
+  })
 }

@@ -23,7 +23,7 @@ export const incrementalAlterConfigs = defineHandler({
     const responses = await alterEach(resources, (resource) =>
       resource.resourceType === resourceTypes.BROKER_LOGGER
         ? Promise.resolve(alterLevels(resource, validateOnly, context))
-        : alterResource(resource, (found) => overridesAfter(found, resource.configs), validateOnly, context),
+        : alterResource(resource, (now, found) => overridesAfter(now, resource.configs, found), validateOnly, context),
     )
     return { throttleTimeMs: 0, responses }
   },

@@ -130,8 +130,13 @@ export class TopicRegistry implements Topics {
   }
 
   setConfigs(topicId: Uuid, configs: ReadonlyMap<string, string>): Promise<void> {
+    return this.changeConfigs(topicId, () => configs)
+  }
+
+  changeConfigs(topicId: Uuid, next: (now: ReadonlyMap<string, string>) => ReadonlyMap<string, string>): Promise<void> {
     return this.#change(async () => {
       const image = this.#imageOf(topicId)
+      const configs = next(image.configs)
       const records: MetadataRecord[] = []
       for (const name of image.configs.keys()) {
         if (!configs.has(name)) records.push(configRecord(image.name, name, null))

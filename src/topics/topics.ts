@@ -65,4 +65,9 @@ export interface Topics {
   reassign(topicId: Uuid, partitionIndex: number, replicas: readonly number[]): Promise<void>
   /** Replaces the overrides of a topic (text, validated). */
   setConfigs(topicId: Uuid, configs: ReadonlyMap<string, string>): Promise<void>
+  /**
+   * Changes the overrides of a topic. `next` gets those that it has once all changes before this one are done, so that none of
+   * two changes is lost; what it throws rejects.
+   */
+  changeConfigs(topicId: Uuid, next: (now: ReadonlyMap<string, string>) => ReadonlyMap<string, string>): Promise<void>
 }

@@ -199,3 +199,19 @@ test('the level of the root logger changes while the broker runs', async (t) => 
   assert.throws(() => describeLoggers('2', parts), { errorName: 'INVALID_REQUEST' })
   assert.deepEqual(describeLoggers('1', broker.parts), [], 'a logger without a level is not listed')
 })
+
+test('of changes that are made at the same time none is lost', async (t) => {
+  const broker = await startTestBroker(t, { topics: { orders: 1 } })
+  const names = ['retention.ms', 'segment.ms', 'delete.retention.ms', 'flush.ms']
+  await Promise.all(names.map((name) => alter(broker, orders, { [name]: '12345' })))
+  const overrides = broker.broker.parts.topics.find('orders')!.image.configs
+  assert.deepEqual([...overrides.keys()].toSorted(), names.toSorted())
+  const append = (value: string) => {
+    const configs = [{ name: 'log.cleanup.policy', configOperation: 2, value }]
+    const resources = [{ resourceType: types.broker, resourceName: '', configs }]
+    return broker.send(IncrementalAlterConfigs, 1, { resources, validateOnly: false })
+  }
+  await Promise.all([append('compact'), alter(broker, allBrokers, { 'log.retention.ms': '7' }), append('delete')])
+  assert.deepEqual(await shown(broker, orders, 'cleanup.policy'), ['delete,compact', 3])
+  assert.equal((await describe(broker, allBrokers)).size, 2)
+})
