@@ -1,6 +1,6 @@
-/** Kafka's dump tool reads a metadata log that was written here: its own records in full, ours as keys that it skips. */
+/** Kafka's dump tool reads a metadata log and snapshots that were written here: its own records in full, ours as keys that it skips. */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -65,3 +65,43 @@ test("Kafka's metadata decoder reads the metadata log", async (t) => {
   assert(read.some((text) => text.includes(`"nextProducerId":${nextProducerId}`)))
   assert(read.some((text) => text.includes(`"directories":["${store.directoryId}"]`)))
 })
+
+test("Kafka's metadata decoder reads a snapshot and the log behind it", async (t) => {
+  if (!(await usePeer(t, 'kafka'))) return
+  const folder = await mkdtemp(join(tmpdir(), 'metadata-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const environment = { disk: new NodeDisk(folder), clock: nodeClock, random: nodeRandom, logger: silentLogger }
+  const snapshotting = await LogMetadataStore.open(environment, { nodeId: 1, bytesBetweenSnapshots: 1 })
+  await append(snapshotting, [...topicOf('orders', 2), configOf('orders', 'retention.ms', '5')])
+  const endOffset = snapshotting.image.offset + 1n
+  await snapshotting.close()
+  const store = await LogMetadataStore.open(environment, { nodeId: 1 })
+  await append(store, topicOf('behind'))
+  await store.close()
+
+  const directory = join(folder, '__cluster_metadata-0')
+  const names = (await readdir(directory)).filter((name) => name.startsWith(`${endOffset}`.padStart(20, '0')))
+  const [checkpoint, log] = names.sort()
+  const dump = (name: string) =>
+    kafkaTool('kafka-dump-log', ['--cluster-metadata-decoder', '--files', join(directory, name)])
+  const snapshot = await dump(checkpoint!)
+  assert.match(snapshot, new RegExp(`^Snapshot end offset: ${endOffset}, epoch: 1$`, 'm'))
+  const headers = snapshot.split('\n').filter((line) => line.startsWith('baseOffset: '))
+  assert.equal(headers.length, 3)
+  for (const header of headers) assert.match(header, /partitionLeaderEpoch: 1 .*isvalid: true$/)
+  assert.match(snapshot, /offset: 0 .*SnapshotHeader \{"version":0,"lastContainedLogTimestamp":\d{13}\}/)
+  assert.deepEqual(typesIn(snapshot), [
+    'FEATURE_LEVEL_RECORD',
+    'PRODUCER_IDS_RECORD',
+    'TOPIC_RECORD',
+    'PARTITION_RECORD',
+    'PARTITION_RECORD',
+    'CONFIG_RECORD',
+  ])
+  assert.match(snapshot, /SnapshotFooter \{"version":0\}\s*$/)
+  assert.deepEqual(typesIn(await dump(log!)), ['TOPIC_RECORD', 'PARTITION_RECORD'])
+})
+
+function typesIn(output: string): string[] {
+  return [...output.matchAll(/"type":"(\w+)"/g)].map(([, type]) => type!)
+}
