@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { CliFailure, exitStatus, type Cli } from './cli.ts'
 import { addDemoCommand } from './demo-command.ts'
+import { addDumpCommand } from './dump-command.ts'
 import { addLinkCommands } from './link-commands.ts'
 import { addMirrorCommands } from './mirror-commands.ts'
 import { addStartCommand } from './start-command.ts'
@@ -51,5 +52,6 @@ function buildProgram(cli: Cli): Command {
   addMirrorCommands(program, cli)
   addTopicCommands(program, cli)
   addDemoCommand(program, cli)
+  addDumpCommand(program, cli)
   return program
 }

@@ -25,6 +25,7 @@ test('every command has a help text with an example', async () => {
     ...['create', 'list', 'describe', 'delete'].map((one) => `link ${one}`),
     ...['create', 'list', 'describe', 'pause', 'resume', 'failover', 'verify'].map((one) => `mirror ${one}`),
     ...['list', 'describe'].map((one) => `topic ${one}`),
+    'dump',
   ]
   for (const command of commands) {
     const { status, stdout } = await runCli([...command.split(' '), '--help'])
