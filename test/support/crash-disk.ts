@@ -33,6 +33,7 @@ export class CrashDisk implements Disk {
   tornShare = 0
   readonly #inner: MemoryDisk
   readonly #random: () => number
+  #isLocked = false
   /** Content as of the last sync, of files with unsynced writes. */
   readonly #unsynced = new Map<string, Unsynced>()
 
@@ -109,8 +110,12 @@ export class CrashDisk implements Disk {
     await this.#call('sync', path)
   }
 
+  /** The lock of a process that was killed is nobody's: each disk has its own. */
   lock(): Promise<DiskLock> {
-    return this.#inner.lock()
+    if (this.#isLocked)
+      return Promise.reject(new DiskError('LOCKED', '', 'this memory disk is in use by another broker'))
+    this.#isLocked = true
+    return Promise.resolve({ release: () => Promise.resolve(void (this.#isLocked = false)) })
   }
 
   /** For the files of this disk. */
