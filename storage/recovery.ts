@@ -136,9 +136,9 @@ async function closeAll(segments: readonly Segment[]): Promise<false> {
  */
 async function claimFolder({ disk, folder, id }: LogState): Promise<boolean> {
   const metadataPath = `${folder}/${metadataName}`
+  const owner = await loadFile(disk, metadataPath, parsePartitionMetadata)
+  if (owner === id.topicId) return true
   if (await disk.exists(folder)) {
-    const owner = await loadFile(disk, metadataPath, parsePartitionMetadata)
-    if (owner === id.topicId) return true
     if (owner !== undefined) await removeFolder(disk, folder, owner)
     else if ((await disk.list(folder)).some((entry) => entry.name.endsWith('.log'))) {
       await disk.replaceFile(metadataPath, formatPartitionMetadata(id.topicId))
