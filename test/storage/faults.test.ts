@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
+import type { Disk, DiskFile } from '../../storage/disk.ts'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'
 import {
   append,
@@ -12,6 +13,7 @@ import {
   testDisk,
 } from '../support/logs.ts'
 import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
+import { Gate, withMethods } from '../support/gate.ts'
 
 const sequenced = (baseSequence: number) =>
   testBatch({ values: [`${baseSequence}`], producerId: 7n, producerEpoch: 0, baseSequence })
@@ -86,6 +88,85 @@ test('whatever call fails, acknowledged records stay in order and the rest can b
     runs += 1
   }
   assert(runs > 10, `${runs} calls were failed`)
+})
+
+for (const code of ['NO_SPACE', 'IO'] as const) {
+  for (const tornShare of [0, 0.2, 0.5, 0.9, 1]) {
+    test(`${code} in the middle of one write for three requests fails each of them and nothing else (torn at ${tornShare})`, async () => {
+      const disk = new CrashDisk(seededNumbers(2))
+      const { store, log } = await openOn(disk)
+      let writes = 0
+      disk.tornShare = tornShare
+      disk.fault = (operation, path) =>
+        operation === 'write' && path.endsWith('.log') && ++writes === 2 ? code : undefined
+      // The first is written alone; the three that come meanwhile go out together.
+      const [first, ...three] = await Promise.all(
+        [0, 1, 2, 3].map((sequence) => append(store, log, { batches: [sequenced(sequence)] })),
+      )
+      assert(first!.ok && first!.baseOffset === 0n)
+      assert.equal(writes, 2)
+      for (const result of three) {
+        assert(!result.ok)
+        assert.equal(result.code, code === 'IO' ? 'STORAGE_FAILED' : 'NO_SPACE')
+        assert(result.retriable)
+      }
+      assert.equal(store.view(log).logEndOffset, 1n)
+      const again = await append(store, log, { batches: [sequenced(1)] })
+      assert(again.ok && !again.duplicate && again.baseOffset === 1n)
+      assert.deepEqual(await readAllValues(store, log), ['0', '1'])
+      const killed = await openOn(disk.kill())
+      assert.deepEqual(await readAllValues(killed.store, killed.log), ['0', '1'])
+    })
+  }
+}
+
+/** A disk whose syncs of logs wait while the gate is closed. */
+function gatedSyncs(disk: CrashDisk, gate: Gate): { readonly disk: Disk; readonly syncs: () => number } {
+  let syncs = 0
+  const gated = withMethods<Disk>(disk, {
+    open: async (path, options) => {
+      const file = await disk.open(path, options)
+      if (!path.endsWith('.log')) return file
+      return withMethods<DiskFile>(file, {
+        sync: async () => {
+          syncs += 1
+          await gate.pass()
+          await file.sync()
+        },
+      })
+    },
+  })
+  return { disk: gated, syncs: () => syncs }
+}
+
+test('a write that completes while a sync runs is not counted as synced', async () => {
+  const gate = new Gate()
+  const { disk, syncs } = gatedSyncs(new CrashDisk(seededNumbers(1)), gate)
+  const store = await openTestStore({ disk })
+  const log = await openTestLog(store)
+  assert((await append(store, log)).ok)
+  const before = syncs()
+  gate.close()
+  const flushed = store.flush(log)
+  while (gate.waiting === 0) await new Promise((resolve) => setImmediate(resolve))
+  assert((await append(store, log)).ok) // not durable, so nobody waits
+  const durable = append(store, log, { durable: true })
+  gate.open()
+  assert((await flushed).ok)
+  assert((await durable).ok)
+  assert.equal(syncs(), before + 2, 'the durable append was answered by a sync of its own')
+
+  gate.close()
+  const second = append(store, log, { durable: true })
+  while (gate.waiting === 0) await new Promise((resolve) => setImmediate(resolve))
+  gate.open()
+  assert((await second).ok)
+  assert((await append(store, log)).ok)
+  const then = syncs()
+  assert((await store.flush(log)).ok)
+  assert.equal(syncs(), then + 1)
+  assert((await store.flush(log)).ok)
+  assert.equal(syncs(), then + 1, 'what is durable is not synced again')
 })
 
 test('after a failed sync the log is offline, and the sync is not tried again', async () => {
