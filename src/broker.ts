@@ -3,7 +3,7 @@ import { SegmentLogStore } from '../storage/segment-log-store.ts'
 import { TailBudget } from '../storage/tail-cache.ts'
 import type { BrokerParts } from './apis/handler.ts'
 import { BrokerNodes, type CoreParts } from './broker-nodes.ts'
-import type { BrokerConfig } from './config/broker-config.ts'
+import { withDynamicConfigs, type BrokerConfig } from './config/broker-config.ts'
 import type { Environment, Timer } from './environment/environment.ts'
 import { internalTopicsOf, LogCoordinatorStore } from './coordinators/log-coordinator-store.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
@@ -112,19 +112,22 @@ async function startHttpWatched(options: HttpOptions, closers: Closer[]): Promis
 
 async function openCore(
   environment: Environment,
-  { config, clusterId, brokerCount = 1 }: BrokerOptions,
+  { config: startConfig, clusterId, brokerCount = 1 }: BrokerOptions,
   closers: Closer[],
 ): Promise<{ core: CoreParts; topics: TopicRegistry; groups: ReadonlyMap<number, GroupCoordinator> }> {
   const { disk, clock, logger } = environment
-  const { nodeId } = config
+  const { nodeId } = startConfig
   const lock = await disk.lock()
   closers.push(() => lock.release())
   const metadata = await LogMetadataStore.open(environment, {
     nodeId,
     clusterId,
-    bytesBetweenSnapshots: Number(config.metadataLogMaxRecordBytesBetweenSnapshots),
+    bytesBetweenSnapshots: Number(startConfig.metadataLogMaxRecordBytesBetweenSnapshots),
   })
   closers.push(() => metadata.close())
+  // What was set while it ran before holds from here on.
+  const { brokerConfigs } = metadata.image
+  const config = withDynamicConfigs(startConfig, [brokerConfigs.get(''), brokerConfigs.get(String(nodeId))])
   const memory = new MemoryBudget({ limitBytes: Number(config.memoryBudgetBytes) })
   const cleaner = cleanerPartsOf(config)
   const logs = await SegmentLogStore.open({

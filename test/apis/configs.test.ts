@@ -75,6 +75,17 @@ test('a default that is set for all brokers holds for topics at once, and after 
   assert.equal(limitOf(again), 1_048_588)
 })
 
+test('what is set for brokers and is no default of topics holds from the next start on', async (t) => {
+  const disk = new MemoryDisk((run) => nodeClock.defer(run))
+  const broker = await startTestBroker(t, { disk })
+  assert.equal(await alter(broker, allBrokers, { 'max.connections': '77' }), 'NONE')
+  assert.deepEqual(await shown(broker, oneBroker, 'max.connections'), ['77', 3])
+  await broker.broker.stop()
+  const again = await startTestBroker(t, { disk })
+  assert.equal(again.broker.parts.config.maxConnections, 77)
+  assert.deepEqual(await shown(again, oneBroker, 'max.connections'), ['77', 3])
+})
+
 test('configs of brokers that only a restart could change are refused', async (t) => {
   const broker = await startTestBroker(t)
   assert.equal(await alter(broker, oneBroker, { 'num.partitions': '3' }), 'INVALID_REQUEST')
