@@ -141,32 +141,46 @@ function gatedSyncs(disk: CrashDisk, gate: Gate): { readonly disk: Disk; readonl
 
 test('a write that completes while a sync runs is not counted as synced', async () => {
   const gate = new Gate()
-  const { disk, syncs } = gatedSyncs(new CrashDisk(seededNumbers(1)), gate)
+  const inner = new CrashDisk(seededNumbers(1))
+  let writes = 0
+  inner.fault = (operation, path) => {
+    if (operation === 'write' && path.endsWith('.log')) writes += 1
+    return undefined
+  }
+  const { disk, syncs } = gatedSyncs(inner, gate)
   const store = await openTestStore({ disk })
   const log = await openTestLog(store)
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  const beginFlush = async () => {
+    gate.close()
+    const flushed = store.flush(log)
+    while (gate.waiting === 0) await turn()
+    return flushed.then((result) => assert(result.ok))
+  }
+
   assert((await append(store, log)).ok)
   const before = syncs()
-  gate.close()
-  const flushed = store.flush(log)
-  while (gate.waiting === 0) await new Promise((resolve) => setImmediate(resolve))
-  assert((await append(store, log)).ok) // not durable, so nobody waits
-  const durable = append(store, log, { durable: true })
+  const flushed = beginFlush()
+  while (gate.waiting === 0) await turn()
+  assert((await append(store, log)).ok) // not durable, so it does not wait for the sync
   gate.open()
-  assert((await flushed).ok)
-  assert((await durable).ok)
-  assert.equal(syncs(), before + 2, 'the durable append was answered by a sync of its own')
+  await flushed
+  assert((await store.flush(log)).ok)
+  assert.equal(syncs(), before + 2, 'what was written meanwhile is synced by the next flush')
+  assert((await store.flush(log)).ok)
+  assert.equal(syncs(), before + 2, 'what is durable is not synced again')
 
-  gate.close()
-  const second = append(store, log, { durable: true })
-  while (gate.waiting === 0) await new Promise((resolve) => setImmediate(resolve))
-  gate.open()
-  assert((await second).ok)
   assert((await append(store, log)).ok)
-  const then = syncs()
-  assert((await store.flush(log)).ok)
-  assert.equal(syncs(), then + 1)
-  assert((await store.flush(log)).ok)
-  assert.equal(syncs(), then + 1, 'what is durable is not synced again')
+  const second = beginFlush()
+  while (gate.waiting === 0) await turn()
+  const writesThen = writes
+  const durable = append(store, log, { durable: true })
+  while (writes === writesThen) await turn()
+  for (let turns = 0; turns < 5; turns++) await turn() // the write is complete, and its append waits for a sync
+  gate.open()
+  await second
+  assert((await durable).ok)
+  assert.equal(syncs(), before + 4, 'the durable append was answered by a sync of its own')
 })
 
 test('after a failed sync the log is offline, and the sync is not tried again', async () => {
