@@ -28,6 +28,10 @@ export class KafkaProcess {
   get bootstrap(): string {
     return `127.0.0.1:${this.port}`
   }
+  /** Of the JVM. */
+  get pid(): number {
+    return this.#child!.pid!
+  }
   get output(): string {
     return this.#output
   }
