@@ -68,8 +68,11 @@ export class GroupCoordinator {
   }
 
   /** Rebuilds the groups of these shards, or all. To be awaited before clients are let in. */
-  load(shards?: readonly number[]): Promise<void> {
-    return this.#runtime.loadAll(shards)
+  async load(shards?: readonly number[]): Promise<void> {
+    await this.#runtime.loadAll(shards)
+    const { topicsById } = this.#parts.metadata.image
+    // The broker may have ended, or the shard moved, between the end of a topic and that of its offsets.
+    this.#forgetTopicsSoon((state) => offsets.offsetsOfGoneTopics(state, topicsById), shards)
   }
 
   /** Serves these shards no more: members are sent to look for their coordinator. Resolves when no append is under way. */
@@ -242,19 +245,25 @@ export class GroupCoordinator {
     const topics = new Map<string, Uuid>()
     for (const [topicId, { name }] of previous.topicsById) if (!image.topicsById.has(topicId)) topics.set(name, topicId)
     if (topics.size === 0) return
+    this.#forgetTopicsSoon((state) => offsets.offsetsOfTopics(state, topics))
+  }
+
+  /** Forgets what `find` finds in these shards, or in all that are served. */
+  #forgetTopicsSoon(find: (state: State) => offsets.OffsetEntry[], shards?: readonly number[]): void {
     for (const shard of this.#runtime.activeShards()) {
-      this.#forgetTopics(shard, topics).catch((err: unknown) =>
+      if (shards && !shards.includes(shard)) continue
+      this.#forgetTopics(shard, find).catch((err: unknown) =>
         this.#parts.environment.logger.warn({ shard, err }, 'offsets of deleted topics stay'),
       )
     }
   }
 
-  async #forgetTopics(shard: number, topics: ReadonlyMap<string, Uuid>): Promise<void> {
+  async #forgetTopics(shard: number, find: (state: State) => offsets.OffsetEntry[]): Promise<void> {
     let doomed: offsets.OffsetEntry[] | undefined
     let from = 0
     do {
       await this.#runtime.write(shard, (state) => {
-        doomed ??= offsets.offsetsOfTopics(state, topics)
+        doomed ??= find(state)
         const chunk = doomed.slice(from, from + tombstonesPerAppend)
         from += tombstonesPerAppend
         return { records: offsets.forgetOffsets(state, chunk), response: undefined }

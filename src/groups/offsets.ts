@@ -188,6 +188,20 @@ export function offsetsOfTopics(state: GroupShardState, topics: ReadonlyMap<stri
   return entries
 }
 
+/** The offsets of topics that are not there any more, in all groups of the shard. */
+export function offsetsOfGoneTopics(state: GroupShardState, topicsById: ReadonlyMap<Uuid, unknown>): OffsetEntry[] {
+  const entries: OffsetEntry[] = []
+  for (const [groupId, offsets] of state.offsets) {
+    for (const [topicName, partitions] of offsets) {
+      for (const [partitionIndex, committed] of partitions) {
+        const isGone = committed.topicId !== zeroUuid && !topicsById.has(committed.topicId)
+        if (isGone) entries.push({ groupId, topicName, partitionIndex, committed })
+      }
+    }
+  }
+  return entries
+}
+
 /** Tombstones for those of the offsets that were not committed anew. */
 export function forgetOffsets(state: GroupShardState, entries: readonly OffsetEntry[]): CoordinatorRecord[] {
   const isCurrent = ({ groupId, topicName, partitionIndex, committed }: OffsetEntry): boolean =>

@@ -145,6 +145,19 @@ test('offsets of a deleted topic go with it, and those committed to its successo
   )
 })
 
+test('offsets of a topic that went while nobody served its groups are forgotten when they are loaded', async () => {
+  const groups = await openTestGroups()
+  await groups.commit(1n, { topicId: 'AAAAAAAAAAAAAAAAAAAAAQ', partitionCount: 2500 }) // of no topic that is there
+  await groups.commit(2n, { topic: 'payments' }) // of one whose id is not known
+  const again = await restart(groups)
+  await again.clock.advance(0)
+  const topics = await again.coordinator.fetchOffsets('g', null, false)
+  assert.deepEqual(
+    topics.map(({ name }) => name),
+    ['payments'],
+  )
+})
+
 test('offsets belong to the topic that they were committed for, not to a later one of its name', async () => {
   const groups = await openTestGroups()
   const [old, other] = ['AAAAAAAAAAAAAAAAAAAAAQ', 'AAAAAAAAAAAAAAAAAAAAAg']
