@@ -51,6 +51,8 @@ export interface OpenOptions {
   /** Fail with EXISTS when it is there. Implies `create`. */
   readonly exclusive?: boolean
   readonly readOnly?: boolean
+  /** Where it is created, only its owner may read and write it (mode 0600), for secrets. */
+  readonly isPrivate?: boolean
 }
 
 export interface Disk {
@@ -60,7 +62,7 @@ export interface Disk {
   /** The whole content of a small file. NOT_FOUND when it is missing. */
   readFile(path: string): Promise<Uint8Array>
   /** Replaces a small file so that after a crash it has either its old or its new content: write aside, sync, rename, sync the directory. */
-  replaceFile(path: string, content: Uint8Array): Promise<void>
+  replaceFile(path: string, content: Uint8Array, options?: Pick<OpenOptions, 'isPrivate'>): Promise<void>
   /** Creates a directory and its parents; an existing one is fine. */
   makeDirectory(path: string): Promise<void>
   /** The entries of a directory, ordered by name. NOT_FOUND when it is missing. */

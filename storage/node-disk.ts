@@ -85,7 +85,8 @@ export class NodeDisk implements Disk {
     if (options.create === true || options.exclusive === true) flags |= O_CREAT
     if (options.exclusive === true) flags |= O_EXCL
     const run = this.#runner(name)
-    const fd = await run<number>('append', (done) => fs.open(this.#resolve(name), flags, 0o644, done))
+    const mode = options.isPrivate === true ? 0o600 : 0o644
+    const fd = await run<number>('append', (done) => fs.open(this.#resolve(name), flags, mode, done))
     return new NodeFile(name, fd, run)
   }
 
@@ -93,9 +94,10 @@ export class NodeDisk implements Disk {
     return this.#runner(name)<Uint8Array>('housekeeping', (done) => fs.readFile(this.#resolve(name), done))
   }
 
-  async replaceFile(name: string, content: Uint8Array): Promise<void> {
+  async replaceFile(name: string, content: Uint8Array, options: Pick<OpenOptions, 'isPrivate'> = {}): Promise<void> {
     const aside = `${name}.tmp`
-    const file = await this.open(aside, { create: true })
+    if (options.isPrivate === true) await this.remove(aside) // what a crash left keeps the mode that it has
+    const file = await this.open(aside, { create: true, ...options })
     try {
       await file.truncate(0)
       await file.write(0, [content])

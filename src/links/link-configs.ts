@@ -154,7 +154,7 @@ export function parseLinkConfigs(texts: ReadonlyMap<string, string>): LinkConfig
     const parsed = parseValue(name, row, text)
     if (!parsed.ok) throw refused(parsed.error)
     if (!row.acts && textOf(row.type, parsed.value) !== textOf(row.type, row.default))
-      throw refused(`Invalid value ${text} for configuration ${name}: not supported by this version`)
+      throw refused(`Invalid value ${shownText(row, text)} for configuration ${name}: not supported by this version`)
     values[propertyName(name)] = parsed.value
   }
   const configs = values as unknown as LinkConfigs

@@ -14,6 +14,8 @@ import { createTopics } from '../compat/support/clients.ts'
 import type { TitorelliProcess } from '../compat/support/titorelli.ts'
 
 const topic = 'crash'
+/** Kills meet a roll now and then, and often a sync: what is written then was not acknowledged yet, and is sent again. */
+const configs = { 'segment.bytes': '1048576', 'flush.messages': '10' }
 /** Partitions by the client that writes them, one record after the other. */
 const clientOf = ['platformatic', 'platformatic', 'kafkajs', 'kafkajs'] as const
 const batchMaxRecords = 20
@@ -55,9 +57,7 @@ export async function runCrashRounds({ broker, rounds, seed, onRound }: CrashOpt
   const random = seededRandom(seed)
   const report: CrashReport = { acknowledged: 0, unanswered: 0, killsAtStart: 0, slowestStartMs: 0 }
   await broker.start()
-  await createTopics(broker.bootstrap, [
-    { topic, partitions: clientOf.length, configs: { 'segment.bytes': '1048576' } }, // a kill meets a roll now and then
-  ])
+  await createTopics(broker.bootstrap, [{ topic, partitions: clientOf.length, configs }])
   const sent = clientOf.map((_, partition): Sent => ({ partition, nextNumber: 0, acknowledged: new Map() }))
   const writers = new Writers(broker.bootstrap)
   try {
