@@ -68,7 +68,8 @@ function nodeIdOf(parts: HttpParts, { clusterId, brokerId }: BrokerParams): numb
   return findBroker(parts, Number(brokerId), brokerId).nodeId
 }
 
-function findBroker({ control }: HttpParts, nodeId: number, shown = String(nodeId)): BrokerState {
+/** Throws 404 for one that there is not; `shown` is what was asked for. */
+export function findBroker({ control }: HttpParts, nodeId: number, shown = String(nodeId)): BrokerState {
   const brokers = control.list()
   const known = brokers.find((broker) => broker.nodeId === nodeId)
   if (known) return known

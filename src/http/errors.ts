@@ -1,6 +1,7 @@
 /**
  * Errors of the HTTP API: always the body `{"error_code": number, "message": string}`, codes as Confluent's REST v3 gives them.
  */
+import type { ErrorName } from '../../protocol/errors.ts'
 import { KafkaError } from '../errors.ts'
 import { LinkServiceError, type ServiceErrorCode } from '../links/link-service.ts'
 
@@ -38,7 +39,23 @@ export const restErrors: Record<ServiceErrorCode, RestError> = {
   NOT_AUTHORIZED: { status: 403, errorCode: 40301 },
 }
 
-const unknownTopic: RestError = { status: 404, errorCode: 40403 }
+/** What is no fault of the request: trying again may help. */
+const unavailable: RestError = { status: 503, errorCode: 50003 }
+/** Kafka's errors that get another answer than 400 with 40002. */
+const restErrorOfKafka: Partial<Record<ErrorName, RestError>> = {
+  UNKNOWN_TOPIC_OR_PARTITION: { status: 404, errorCode: 40403 },
+  UNKNOWN_TOPIC_ID: { status: 404, errorCode: 40403 },
+  GROUP_ID_NOT_FOUND: { status: 404, errorCode: 404 },
+  UNKNOWN_SERVER_ERROR: { status: 500, errorCode: 500 },
+  KAFKA_STORAGE_ERROR: { status: 500, errorCode: 500 },
+  BROKER_NOT_AVAILABLE: unavailable,
+  COORDINATOR_NOT_AVAILABLE: unavailable,
+  COORDINATOR_LOAD_IN_PROGRESS: unavailable,
+  LEADER_NOT_AVAILABLE: unavailable,
+  NOT_COORDINATOR: unavailable,
+  NOT_LEADER_OR_FOLLOWER: unavailable,
+  REQUEST_TIMED_OUT: unavailable,
+}
 
 /** What to answer for anything that was thrown; undefined for a defect, which is logged and answered with 500. */
 export function httpErrorOf(error: unknown): HttpError | undefined {
@@ -53,8 +70,7 @@ function toHttpError(rest: RestError, message: string): HttpError {
 }
 
 function ofKafkaError(error: KafkaError): HttpError {
-  if (error.errorName === 'UNKNOWN_TOPIC_OR_PARTITION') return toHttpError(unknownTopic, error.message)
-  return new HttpError(400, 40002, error.message)
+  return toHttpError(restErrorOfKafka[error.errorName] ?? { status: 400, errorCode: 40002 }, error.message)
 }
 
 /** What fastify itself refuses: broken JSON, a body of the wrong shape, an unknown media type. */

@@ -8,13 +8,19 @@ import { NetworkError } from '../environment/environment.ts'
 import { fromJson, toJson } from '../json.ts'
 import { addBrokerRoutes } from './brokers.ts'
 import { addClusterRoutes } from './clusters.ts'
+import { addConfigRoutes } from './configs.ts'
 import { HttpError, httpErrorOf } from './errors.ts'
+import { addGroupRoutes } from './groups.ts'
 import { addLinkRoutes } from './links.ts'
 import { addMetricsRoute } from './metrics.ts'
 import { addMirrorRoutes } from './mirrors.ts'
 import type { HttpOptions, HttpServer } from './node-http.ts'
 import { addOwnRoutes } from './own.ts'
+import { addOpenApi } from './openapi.ts'
 import type { HttpParts } from './parts.ts'
+import { addRecordRoutes } from './records.ts'
+import { addRestBrokerRoutes } from './rest-brokers.ts'
+import { addTopicChangeRoutes } from './topic-changes.ts'
 import { addTopicRoutes } from './topics.ts'
 
 const bodyLimitBytes = 1_048_576
@@ -42,8 +48,14 @@ export function buildHttpApp(parts: HttpParts, signal: AbortSignal): FastifyInst
     const message = `there is nothing at ${request.method} ${request.url.split('?')[0]}`
     return reply.status(404).send({ error_code: 404, message })
   })
+  addOpenApi(app)
   addClusterRoutes(app, parts)
   addTopicRoutes(app, parts)
+  addTopicChangeRoutes(app, parts)
+  addConfigRoutes(app, parts)
+  addRestBrokerRoutes(app, parts)
+  addGroupRoutes(app, parts)
+  addRecordRoutes(app, parts)
   addLinkRoutes(app, parts)
   addMirrorRoutes(app, parts)
   addBrokerRoutes(app, parts)

@@ -1,4 +1,4 @@
-/** Topics and partitions in Confluent's REST v3 shapes, read only. */
+/** Topics and partitions in Confluent's REST v3 shapes: what is read. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { PartitionImage, TopicImage } from '../metadata/metadata-store.ts'
 import { HttpError } from './errors.ts'
@@ -37,9 +37,7 @@ export function addTopicRoutes(app: FastifyInstance, parts: HttpParts): void {
     (request) => {
       const { clusterId, topic, partition } = request.params
       checkCluster(parts, clusterId)
-      const found = findTopic(parts, topic).partitions.find((one) => String(one.partitionIndex) === partition)
-      if (!found) throw unknownTopic()
-      return partitionData(request, { clusterId, topic }, found)
+      return partitionData(request, { clusterId, topic }, findPartition(parts, topic, partition))
     },
   )
 }
@@ -56,20 +54,43 @@ export function findTopic(parts: HttpParts, name: string): TopicImage {
   return topic
 }
 
+/** The partition with this index, or the same answer. */
+export function findPartition(parts: HttpParts, topic: string, index: string): PartitionImage {
+  const found = findTopic(parts, topic).partitions.find((one) => String(one.partitionIndex) === index)
+  if (!found) throw unknownTopic()
+  return found
+}
+
 function unknownTopic(): HttpError {
   return new HttpError(404, 40403, 'This server does not host this topic-partition.')
 }
 
-function topicData(request: FastifyRequest, clusterId: string, topic: TopicImage): object {
+export function topicData(request: FastifyRequest, clusterId: string, topic: TopicImage): object {
+  const { name, isInternal, partitions } = topic
+  const replicationFactor = partitions[0]?.replicas.length ?? 0
+  return newTopicData(request, clusterId, { name, isInternal, numPartitions: partitions.length, replicationFactor })
+}
+
+/** A topic that is there, or would be. */
+export function newTopicData(
+  request: FastifyRequest,
+  clusterId: string,
+  topic: {
+    readonly name: string
+    readonly isInternal?: boolean
+    readonly numPartitions: number
+    readonly replicationFactor: number
+  },
+): object {
   const self = urlOf(request, clusterId, 'topics', topic.name)
   return {
     kind: 'KafkaTopic',
     metadata: metadataOf(self, `crn:///kafka=${clusterId}/topic=${topic.name}`),
     cluster_id: clusterId,
     topic_name: topic.name,
-    is_internal: topic.isInternal,
-    replication_factor: topic.partitions[0]?.replicas.length ?? 0,
-    partitions_count: topic.partitions.length,
+    is_internal: topic.isInternal ?? false,
+    replication_factor: topic.replicationFactor,
+    partitions_count: topic.numPartitions,
     partitions: { related: `${self}/partitions` },
     configs: { related: `${self}/configs` },
     partition_reassignments: { related: `${self}/partitions/-/reassignment` },
