@@ -46,6 +46,8 @@ export interface FetchSessionRequest {
 export interface FetchRound {
   /** Everything to read, in the order in which the limits on bytes are used up. */
   readonly partitions: readonly FetchPartition[]
+  /** The names that topic ids stood for when the session met them; its owner adds to it. */
+  readonly topicNames: Map<Uuid, string>
   /** Given what was found for each partition: which of them the answer names, and the session id it carries. */
   finish(news: readonly PartitionNews[]): { readonly sessionId: number; readonly isNamed: readonly boolean[] }
 }
@@ -60,6 +62,7 @@ interface Session {
   readonly id: number
   readonly isById: boolean
   readonly createdMs: number
+  readonly topicNames: Map<Uuid, string>
   nextEpoch: number
   lastUsedMs: number
   /** In the order of the next read: what had data goes to the end, so that no partition starves another. */
@@ -106,15 +109,17 @@ export class FetchSessions {
 
   /** Names everything. The session begins with its answer, if there is room. */
   #fullRound({ partitions, isById }: FetchSessionRequest): FetchRound {
+    const topicNames = new Map<Uuid, string>()
     return {
       partitions,
+      topicNames,
       finish: (news) => {
         const isNamed = news.map(() => true)
         const nowMs = this.#environment.clock.monotonicMs()
         if (!this.#makeRoom(partitions.length, nowMs)) return { sessionId: noSession, isNamed }
         const entries = new Map(partitions.map((wanted, index) => [keyOf(wanted), entryOf(wanted, news[index]!)]))
         const id = this.#newId()
-        this.#sessions.set(id, { id, isById, createdMs: nowMs, lastUsedMs: nowMs, nextEpoch: 1, entries })
+        this.#sessions.set(id, { id, isById, createdMs: nowMs, lastUsedMs: nowMs, nextEpoch: 1, entries, topicNames })
         return { sessionId: id, isNamed }
       },
     }
@@ -146,13 +151,15 @@ export class FetchSessions {
 
 /** A round that no session remembers. */
 function withoutSession(partitions: readonly FetchPartition[]): FetchRound {
-  return { partitions, finish: (news) => ({ sessionId: noSession, isNamed: news.map(() => true) }) }
+  const finish: FetchRound['finish'] = (news) => ({ sessionId: noSession, isNamed: news.map(() => true) })
+  return { partitions, topicNames: new Map(), finish }
 }
 
 function incrementalRound(session: Session): FetchRound {
   const round = [...session.entries.values()].map((entry) => entry.wanted)
   return {
     partitions: round,
+    topicNames: session.topicNames,
     finish: (news) => {
       const isNamed = news.map((item, index) => finishPartition(session, round[index]!, item))
       return { sessionId: session.id, isNamed }

@@ -1,10 +1,10 @@
 import { Fetch } from '../../protocol/apis/fetch.ts'
 import { errorCodes } from '../../protocol/errors.ts'
-import type { RequestOf, ResponseInput } from '../../protocol/schema.ts'
+import type { RequestOf, ResponseInput, Uuid } from '../../protocol/schema.ts'
 import type { ReadFound, ReadRequest, ReadResult } from '../../storage/log-store.ts'
 import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
 import { poll, sizeBytesOf } from '../topics/read.ts'
-import type { Partition } from '../topics/topics.ts'
+import type { Partition, Topic } from '../topics/topics.ts'
 import { keyOf, type FetchPartition, type FetchSessionRequest, type PartitionNews } from './fetch-sessions.ts'
 import { findLedPartition, findTopic, leaderHintOf, leaderOf } from './find-topic.ts'
 import { defineHandler, type Context } from './handler.ts'
@@ -29,7 +29,9 @@ export const fetch = defineHandler({
     const { broker, signal } = context
     const round = broker.fetchSessions.begin(sessionRequestOf(request, context.apiVersion))
     const reads: ReadRequest[] = []
-    const plans = round.partitions.map((wanted) => plan(wanted, request, context, reads))
+    const plans = round.partitions.map((wanted) =>
+      plan(wanted, { request, topicNames: round.topicNames }, context, reads),
+    )
     const isRefused = plans.some((item) => 'error' in item)
     const maxBytes = Math.min(Math.max(request.maxBytes, 0), broker.config.fetchMaxBytes)
     const { logs, deadlines, memory } = broker
@@ -82,10 +84,15 @@ function sessionRequestOf(request: Request, apiVersion: number): FetchSessionReq
   return { sessionId, sessionEpoch, isById: apiVersion >= idsFromVersion, partitions, forgotten }
 }
 
-function plan(wanted: FetchPartition, request: Request, context: Context, reads: ReadRequest[]): Planned {
+interface Round {
+  readonly request: Request
+  readonly topicNames: Map<Uuid, string>
+}
+
+function plan(wanted: FetchPartition, { request, topicNames }: Round, context: Context, reads: ReadRequest[]): Planned {
   try {
-    const { name, topicId, partitionIndex, fetchOffset, currentLeaderEpoch, lastFetchedEpoch, maxBytes } = wanted
-    const topic = findTopic(context, { name, topicId, isById: context.apiVersion >= idsFromVersion })
+    const { partitionIndex, fetchOffset, currentLeaderEpoch, lastFetchedEpoch, maxBytes } = wanted
+    const topic = findWanted(wanted, topicNames, context)
     context.authorize('READ', 'TOPIC', topic.image.name)
     const partition = findLedPartition(context, topic, partitionIndex)
     const { log } = partition
@@ -105,6 +112,18 @@ function plan(wanted: FetchPartition, request: Request, context: Context, reads:
   }
 }
 
+/** As in Kafka, a session by ids tells a topic that is gone from one that was created again under its name. */
+function findWanted({ name, topicId }: FetchPartition, topicNames: Map<Uuid, string>, context: Context): Topic {
+  const isById = context.apiVersion >= idsFromVersion
+  const knownName = topicNames.get(topicId)
+  const { topics } = context.broker
+  if (isById && knownName !== undefined && !topics.findById(topicId))
+    throw topics.find(knownName) ? inconsistentId : new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+  const topic = findTopic(context, { name, topicId, isById })
+  if (isById) topicNames.set(topicId, topic.image.name)
+  return topic
+}
+
 /** Counts what became of a partition. */
 function note(item: Planned, { errorCode, records }: PartitionResponse, { broker: { metrics } }: Context): void {
   const topicId = 'error' in item ? undefined : item.partition.topic.image.topicId
@@ -114,6 +133,9 @@ function note(item: Planned, { errorCode, records }: PartitionResponse, { broker
 
 /** What the followers hear of other clusters that take us for one of theirs: no other broker has replicas. */
 const notAReplica = new KafkaError('NOT_LEADER_OR_FOLLOWER')
+const inconsistentId = new KafkaError('INCONSISTENT_TOPIC_ID')
+/** Kafka finds these while it reads; their list of aborted transactions is null. */
+const readFailures: ReadonlySet<unknown> = new Set([notAReplica, inconsistentId])
 
 function replicaIdOf({ replicaId, replicaState }: Request): number {
   return Math.max(replicaId, replicaState.replicaId)
@@ -127,7 +149,7 @@ function refusal(partitionIndex: number, error: { readonly errorCode: number }):
     highWatermark: -1n,
     lastStableOffset: -1n,
     logStartOffset: -1n,
-    abortedTransactions: error === notAReplica ? null : [],
+    abortedTransactions: readFailures.has(error) ? null : [],
     preferredReadReplica: -1,
     records: [],
   }

@@ -187,10 +187,16 @@ test('T10: a session by ids hears that its topic was deleted', async (t) => {
   const broker = await start(t)
   const topicId = idOf(broker)
   const { sessionId } = await broker.send(Fetch, 13, fetchRequest({ sessionEpoch: 0, topicId }))
+  const next = async (sessionEpoch: number) => {
+    const answer = await broker.send(Fetch, 13, fetchRequest({ sessionId, sessionEpoch, partitions: [] }))
+    return answer.responses[0]!.partitions[0]!.errorCode
+  }
   await broker.broker.parts.topics.delete(topicId)
+  assert.equal(await next(1), errorCodes.UNKNOWN_TOPIC_OR_PARTITION)
   await broker.broker.parts.topics.create({ name: 'orders', partitionCount: 1 })
-  const response = await broker.send(Fetch, 13, fetchRequest({ sessionId, sessionEpoch: 1, partitions: [] }))
-  assert.equal(response.responses[0]!.partitions[0]!.errorCode, errorCodes.UNKNOWN_TOPIC_ID)
+  assert.equal(await next(2), errorCodes.INCONSISTENT_TOPIC_ID)
+  const again = await broker.send(Fetch, 13, fetchRequest({ topicId }))
+  assert.equal(again.responses[0]!.partitions[0]!.errorCode, errorCodes.UNKNOWN_TOPIC_ID, 'without a session')
 })
 
 test('a partition that is named twice in one fetch is read once, as it was named last', async (t) => {

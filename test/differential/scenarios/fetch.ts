@@ -1,10 +1,22 @@
 import { DeleteRecords } from '../../../protocol/apis/delete-records.ts'
+import { DeleteTopics } from '../../../protocol/apis/delete-topics.ts'
 import { Fetch } from '../../../protocol/apis/fetch.ts'
+import { ListOffsets } from '../../../protocol/apis/list-offsets.ts'
+import { Metadata } from '../../../protocol/apis/metadata.ts'
 import { OffsetForLeaderEpoch } from '../../../protocol/apis/offset-for-leader-epoch.ts'
-import { fetchRequest, type FetchOptions } from '../../support/requests.ts'
+import { Produce } from '../../../protocol/apis/produce.ts'
+import { zeroUuid } from '../../../protocol/schema.ts'
+import { batchOf } from '../../support/records.ts'
+import {
+  fetchRequest,
+  listOffsetsRequest,
+  metadataRequest,
+  produceRequest,
+  type FetchOptions,
+} from '../../support/requests.ts'
 import type { Peer, Scenario } from '../peer.ts'
 import { commonVersionsOf } from '../versions.ts'
-import { createTopic, produce, unknownId } from './topic.ts'
+import { createTopic, nowMs, produce, unknownId } from './topic.ts'
 
 const byId = 13
 
@@ -145,6 +157,39 @@ const sessions: Scenario = {
   },
 }
 
+const recreated: Scenario = {
+  name: 'Fetch: a topic that was created again under its name',
+  async run(peer) {
+    const topic = 'fetch-again'
+    const oldId = await createTopic(peer, topic)
+    await produce(peer, oldId, [['a']])
+    const partitions = [{ partition: 0 }]
+    const session = await sessionOf(peer, 'a session by ids', { topic, topicId: oldId, partitions }, 17)
+    const named = await sessionOf(peer, 'a session by names', { topic, partitions })
+    const byName = { topics: [{ name: topic, topicId: zeroUuid }], topicNames: [], timeoutMs: 1_000 }
+    await peer.prepare(DeleteTopics, 6, byName)
+    await peer.prepareUntil(ListOffsets, 10, {
+      request: listOffsetsRequest(-1n, { topic }),
+      isGood: ({ topics }) => topics[0]!.partitions[0]!.errorCode === 3,
+    })
+    await peer.ask('deleted, by ids', Fetch, 17, fetchRequest({ topicId: oldId, partitions }))
+    await peer.ask('deleted, in its session', Fetch, 17, continued(session, 1))
+    await peer.ask('deleted, in the session by names', Fetch, 12, continued(named, 1))
+    const newId = await createTopic(peer, topic)
+    await peer.ask('by the old id', Fetch, 17, fetchRequest({ topicId: oldId, partitions }))
+    await peer.ask('in the old session', Fetch, 17, continued(session, 2))
+    await peer.ask('in the session by names', Fetch, 12, continued(named, 2))
+    await peer.ask('by the new id', Fetch, 17, fetchRequest({ topicId: newId, partitions }))
+    const records = [batchOf(['b'], { baseTimestampMs: nowMs })]
+    await peer.ask('a produce to the old id', Produce, 13, produceRequest({ topicId: oldId, records }))
+    await peer.ask('metadata of the old id', Metadata, 12, metadataRequest([{ topicId: oldId }]))
+  },
+}
+
+function continued(sessionId: number, sessionEpoch: number) {
+  return fetchRequest({ partitions: [], sessionId, sessionEpoch })
+}
+
 interface EpochRow {
   readonly label: string
   readonly partition?: number
@@ -189,4 +234,4 @@ const epochs: Scenario = {
   },
 }
 
-export const fetchScenarios: readonly Scenario[] = [offsets, versions, sessions, epochs]
+export const fetchScenarios: readonly Scenario[] = [offsets, versions, sessions, recreated, epochs]
