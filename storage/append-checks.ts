@@ -156,9 +156,12 @@ function recompressed(batch: BatchRef, config: LogConfig): BatchRef {
   const compression: Compression = config.compressionType === 'uncompressed' ? 'none' : config.compressionType
   if (batch.header.attributes === attributesWith(batch.header.attributes, compression)) return batch
   const level = compression === 'gzip' || compression === 'zstd' ? config.compressionLevels[compression] : undefined
+  const limits = { maxDecompressedBytes: config.maxDecompressedMessageBytes }
+  // A batch that is written anew gets a CRC of ours: what it vouches for must be records.
+  for (const record of readRecords(batch, limits)) void record
   const bytes = rebuild(batch, {
     compression,
-    limits: { maxDecompressedBytes: config.maxDecompressedMessageBytes },
+    limits,
     ...(level === undefined ? {} : { level }),
   })
   if (bytes.length > config.maxMessageBytes) {

@@ -323,8 +323,9 @@ export class PartitionLog implements LogHandle {
     const { state } = this
     const { mode } = pending.entry
     const placed: PlacedBatch[] = []
+    const when = { config: state.config, nowMs: pending.options.nowMs }
     for (const [index, batch] of parts.batches.entries()) {
-      const place = this.#plan.take(batch, parts.baseOffsets[index]!, state.config)
+      const place = this.#plan.take(batch, parts.baseOffsets[index]!, when)
       const bytes = state.tail.place(batch.bytes, place)
       if (mode.kind === 'assign') assignInPlace(bytes, { baseOffset: place.baseOffset, leaderEpoch: mode.leaderEpoch })
       if (parts.stampMs >= 0n) withLogAppendTime(bytes, parts.stampMs)
