@@ -19,6 +19,7 @@ import { simulatedEnvironment } from '../../src/environment/simulated-environmen
 import { MetadataError } from '../../src/metadata/metadata-error.ts'
 import { LogMetadataStore, type MetadataEnvironment } from '../../src/metadata/metadata-log.ts'
 import { record, type MetadataRecord } from '../../src/metadata/metadata-store.ts'
+import { writeSnapshot } from '../../src/metadata/snapshot.ts'
 import { append, brokerConfigOf, configOf, idOf, metadataStoreContract, topicOf } from '../contracts/metadata-store.ts'
 
 const folder = '__cluster_metadata-0'
@@ -201,4 +202,24 @@ test('records that change nothing but the offset lead to snapshots too', async (
   await store.close()
   assert((await filesOf(environment)).some((name) => name.endsWith('.checkpoint')))
   assert.deepEqual((await openLog(environment)).image, image)
+})
+
+/** The first and the last batch of a snapshot that Kafka 4.3.1 wrote: at offset 33, with 9 records in between. */
+const kafkaHeader =
+  '00000000000000000000004700000001023dba73a4002000000000000001a1fdfc5522000001a1fdfc5522ffffffffffffff' +
+  'ffffffffffffff000000012a0000000800000003160000000001a1fdfc55060000'
+const kafkaFooter =
+  '000000000000000a0000003f000000010214b44d64002000000000000001a1fdfc5525000001a1fdfc5525ffffffffffffff' +
+  'ffffffffffffff000000011a00000008000000040600000000'
+
+test("header and footer of a snapshot are Kafka's, byte by byte", async () => {
+  const values = Array.from({ length: 9 }, () => Uint8Array.of(1))
+  const written = async (nowMs: bigint): Promise<string> => {
+    const { disk } = memoryEnvironment()
+    await disk.makeDirectory(folder)
+    await writeSnapshot(disk, { endOffset: 33n, lastTimestampMs: 1_795_262_534_918n, values }, nowMs)
+    return Buffer.from(await disk.readFile(`${folder}/${namesOf(33).checkpoint[0]}`)).toString('hex')
+  }
+  assert.equal((await written(1_795_262_534_946n)).slice(0, kafkaHeader.length), kafkaHeader)
+  assert.equal((await written(1_795_262_534_949n)).slice(-kafkaFooter.length), kafkaFooter)
 })
