@@ -38,6 +38,8 @@ export interface TopicErrors {
   readonly partitions: readonly PartitionError[]
 }
 
+const maxTimestampMs = 9_223_372_036_854_775_807n
+
 /** From this version of OffsetCommit on, a commit of a generation to a group that is not there is answered by that name. */
 const groupNotFoundFromVersion = 9
 
@@ -64,7 +66,7 @@ export function commitOffsets(
 ): { records: CoordinatorRecord[]; topics: TopicErrors[] } {
   const { groupId, retentionTimeMs } = request
   const records: CoordinatorRecord[] = []
-  const expireTimestampMs = retentionTimeMs === -1n ? -1n : limits.nowMs + retentionTimeMs
+  const expireTimestampMs = retentionTimeMs === -1n ? -1n : latest(limits.nowMs + retentionTimeMs)
   const topics = request.topics.map(({ name, topicId, partitions }) => ({
     name,
     partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch, committedMetadata }) => {
@@ -84,6 +86,11 @@ export function commitOffsets(
     }),
   }))
   return { records, topics }
+}
+
+/** A client may ask for as long as fits into 64 bits: 'for ever' must not become a time long ago. */
+function latest(timestampMs: bigint): bigint {
+  return timestampMs > maxTimestampMs ? maxTimestampMs : timestampMs
 }
 
 export interface AskedOffsets {

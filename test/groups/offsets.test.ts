@@ -145,6 +145,13 @@ test('offsets of a deleted topic go with it, and those committed to its successo
   )
 })
 
+test('an offset that is to be kept as long as can be said is kept', async () => {
+  const groups = await openTestGroups()
+  assert.equal(await groups.commit(1n, { retentionTimeMs: 9_223_372_036_854_775_807n }), 'NONE')
+  await groups.clock.advance(30 * dayMs)
+  assert.equal(await groups.committed(), 1n)
+})
+
 test('offsets of a topic that went while nobody served its groups are forgotten when they are loaded', async () => {
   const groups = await openTestGroups()
   await groups.commit(1n, { topicId: 'AAAAAAAAAAAAAAAAAAAAAQ', partitionCount: 2500 }) // of no topic that is there

@@ -1,8 +1,11 @@
 /** What tools ask of groups: FindCoordinator, DescribeGroups, ListGroups, DeleteGroups. */
 import { DeleteGroups } from '../../../protocol/apis/delete-groups.ts'
 import { DescribeGroups } from '../../../protocol/apis/describe-groups.ts'
+import { DescribeConfigs } from '../../../protocol/apis/describe-configs.ts'
 import { FindCoordinator } from '../../../protocol/apis/find-coordinator.ts'
 import { ListGroups } from '../../../protocol/apis/list-groups.ts'
+import { Metadata } from '../../../protocol/apis/metadata.ts'
+import { metadataRequest } from '../../support/requests.ts'
 import type { Peer, Scenario } from '../peer.ts'
 import { commonVersionsOf } from '../versions.ts'
 import { Member, stableGroup } from './group-members.ts'
@@ -95,4 +98,29 @@ async function deleteGroups(peer: Peer): Promise<void> {
   }
 }
 
-export const groupToolScenarios: readonly Scenario[] = [coordinators, described]
+const offsetsTopic: Scenario = {
+  name: '__consumer_offsets as a topic',
+  async run(peer) {
+    await ensureCoordinator(peer)
+    await commit(peer, { groupId: 'tools-simple', topic: 'group-tools' })
+    const configurationKeys = [
+      'cleanup.policy',
+      'compression.type',
+      'segment.bytes',
+      'retention.ms',
+      'max.message.bytes',
+    ]
+    await peer.ask('its configs', DescribeConfigs, 4, {
+      resources: [{ resourceType: 2, resourceName: '__consumer_offsets', configurationKeys }],
+      includeSynonyms: false,
+      includeDocumentation: false,
+    })
+    const { topics } = await peer.prepare(Metadata, 9, metadataRequest(['__consumer_offsets']))
+    peer.note('in metadata', '__consumer_offsets', {
+      isInternal: topics[0]!.isInternal,
+      count: topics[0]!.partitions.length,
+    })
+  },
+}
+
+export const groupToolScenarios: readonly Scenario[] = [coordinators, described, offsetsTopic]
