@@ -169,12 +169,16 @@ suite('titorelli start', { concurrency: 3 }, () => {
     assert.equal(new Set(ids).size, 1)
   })
 
-  test('two brokers can not share a data folder', async (t) => {
+  test('a second broker on a data folder is told who has it, and gets it after a kill -9 of the first', async (t) => {
     const dataDir = join(await temporaryFolder(t), 'data')
-    await startReady(t, ['--no-http', '--data-dir', dataDir])
+    const { started: first } = await startReady(t, ['--no-http', '--data-dir', dataDir])
     const second = new Started(t, ['start', '--port', '0', '--no-http', '--data-dir', dataDir])
     assert.equal((await second.ended).status, 1)
-    assert(second.stderr.includes(dataDir), second.stderr)
+    assert(second.stderr.includes(`${dataDir} is in use by process ${first.child.pid}`), second.stderr)
+    first.child.kill('SIGKILL')
+    await first.ended
+    const { line } = await startReady(t, ['--no-http', '--data-dir', dataDir])
+    assert.notEqual((JSON.parse(line) as { pid: number }).pid, first.child.pid)
   })
 
   test('a ready file of an earlier run is gone before the broker is ready, and one that can not be written ends it', async (t) => {
