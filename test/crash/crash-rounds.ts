@@ -102,6 +102,7 @@ async function killAndStart(broker: TitorelliProcess, random: Random, report: Cr
     await sleep(random.below(500))
     await broker.end('SIGKILL')
     if (!(await starting)) report.killsAtStart++
+    await broker.end('SIGKILL') // the first may have come before there was a process
   }
   report.slowestStartMs = Math.max(report.slowestStartMs, await broker.start())
 }
