@@ -4,7 +4,7 @@ import { CliFailure, exitStatus } from './cli.ts'
 
 export const defaultUrl = 'http://127.0.0.1:8090'
 
-type Method = 'GET' | 'POST' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
 interface Call {
   readonly body?: object
   readonly query?: Readonly<Record<string, string | boolean | undefined>>
@@ -28,8 +28,8 @@ export class ApiClient {
   }
 
   /** Asks below `/titorelli/v1/clusters/ID`. */
-  async own(method: Method, path: string): Promise<unknown> {
-    return await bodyOf(await this.#own(method, path))
+  async own(method: Method, path: string, call: Call = {}): Promise<unknown> {
+    return await bodyOf(await this.#own(method, path, call))
   }
 
   /** The objects of a streamed answer, one per line. */
@@ -53,8 +53,8 @@ export class ApiClient {
     return cluster.cluster_id
   }
 
-  async #own(method: Method, path: string): Promise<Response> {
-    return await this.#send(method, `/titorelli/v1/clusters/${await this.clusterId()}${path}`, {})
+  async #own(method: Method, path: string, call: Call = {}): Promise<Response> {
+    return await this.#send(method, `/titorelli/v1/clusters/${await this.clusterId()}${path}`, call)
   }
 
   async #send(method: Method, path: string, call: Call): Promise<Response> {

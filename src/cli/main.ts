@@ -3,8 +3,11 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { CliFailure, exitStatus, type Cli } from './cli.ts'
+import { addBrokerCommands, addClusterCommands } from './cluster-commands.ts'
+import { addConfigCommands } from './config-commands.ts'
 import { addDemoCommand } from './demo-command.ts'
 import { addDumpCommand } from './dump-command.ts'
+import { addGroupCommands } from './group-commands.ts'
 import { addLinkCommands } from './link-commands.ts'
 import { addMirrorCommands } from './mirror-commands.ts'
 import { addStartCommand } from './start-command.ts'
@@ -51,6 +54,10 @@ function buildProgram(cli: Cli): Command {
   addLinkCommands(program, cli)
   addMirrorCommands(program, cli)
   addTopicCommands(program, cli)
+  addGroupCommands(program, cli)
+  addConfigCommands(program, cli)
+  addClusterCommands(program, cli)
+  addBrokerCommands(program, cli)
   addDemoCommand(program, cli)
   addDumpCommand(program, cli)
   return program

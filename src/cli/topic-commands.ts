@@ -1,10 +1,11 @@
-/** `titorelli topic`: a look at the topics of a running broker. */
+/** `titorelli topic`: the topics of a running broker. */
 import type { Command } from 'commander'
 import { toJson } from '../json.ts'
 import { ApiClient, segment } from './api-client.ts'
 import { addApiOptions, addExample, type ApiOptions } from './api-options.ts'
 import { print, type Cli } from './cli.ts'
 import { listOf, sizeOf, tableOf } from './table.ts'
+import { addTopicChanges } from './topic-changes.ts'
 
 interface TopicDetails {
   readonly topic_name: string
@@ -55,6 +56,7 @@ export function addTopicCommands(program: Command, cli: Cli): void {
     })
   addApiOptions(describe)
   addExample(describe, 'titorelli topic describe orders')
+  addTopicChanges(topic, cli)
 }
 
 /** Offsets between start and end: records, where nothing was compacted away. */

@@ -66,6 +66,7 @@ const summaries: Readonly<Record<string, string>> = {
   [`GET ${ownPath}/topics/:topic`]: 'Shows a topic with the offsets of its partitions.',
   [`POST ${ownPath}/topics/:topic/partitions/:partition/leader`]: 'Lets another broker lead a partition.',
   [`GET ${ownPath}/links/:link/mirrors/:mirror`]: 'Shows a mirror topic, and why it waits.',
+  [`POST ${ownPath}/groups/:group/offsets`]: 'Sets committed offsets of a group without members.',
   [`POST ${ownPath}/links/:link/mirrors/:mirror/verify`]: 'Compares a mirror topic with its source.',
 }
 

@@ -10,6 +10,7 @@ import { addBrokerRoutes } from './brokers.ts'
 import { addClusterRoutes } from './clusters.ts'
 import { addConfigRoutes } from './configs.ts'
 import { HttpError, httpErrorOf } from './errors.ts'
+import { addGroupOffsetRoutes } from './group-offsets.ts'
 import { addGroupRoutes } from './groups.ts'
 import { addLinkRoutes } from './links.ts'
 import { addMetricsRoute } from './metrics.ts'
@@ -55,6 +56,7 @@ export function buildHttpApp(parts: HttpParts, signal: AbortSignal): FastifyInst
   addConfigRoutes(app, parts)
   addRestBrokerRoutes(app, parts)
   addGroupRoutes(app, parts)
+  addGroupOffsetRoutes(app, parts)
   addRecordRoutes(app, parts)
   addLinkRoutes(app, parts)
   addMirrorRoutes(app, parts)

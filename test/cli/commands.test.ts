@@ -24,7 +24,11 @@ test('every command has a help text with an example', async () => {
     'start',
     ...['create', 'list', 'describe', 'delete'].map((one) => `link ${one}`),
     ...['create', 'list', 'describe', 'pause', 'resume', 'failover', 'verify'].map((one) => `mirror ${one}`),
-    ...['list', 'describe'].map((one) => `topic ${one}`),
+    ...['list', 'describe', 'create', 'alter', 'delete'].map((one) => `topic ${one}`),
+    ...['list', 'describe', 'delete', 'reset-offsets'].map((one) => `group ${one}`),
+    ...['list', 'set', 'delete'].map((one) => `config ${one}`),
+    ...['list', 'down', 'up'].map((one) => `broker ${one}`),
+    'cluster describe',
     'dump',
   ]
   for (const command of commands) {
