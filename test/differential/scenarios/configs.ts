@@ -96,7 +96,7 @@ async function change(
 
 /** A broker of Kafka shows what was changed a moment after the answer. */
 function settle(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 30))
+  return new Promise((resolve) => setTimeout(resolve, 60))
 }
 
 const topicChanges: readonly (readonly [label: string, ...changes: Change[]])[] = [

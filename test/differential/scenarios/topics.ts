@@ -190,12 +190,10 @@ const partitions: Scenario = {
     const twice = [topicOf(partitionsRows[0]!), topicOf(partitionsRows[0]!)]
     await peer.ask('the same twice', CreatePartitions, 3, { topics: twice, timeoutMs: 1_000, validateOnly: false })
     await peer.ask('nothing', CreatePartitions, 3, { topics: [], timeoutMs: 1_000, validateOnly: false })
-    await peer.ask(
-      'what there is now',
-      Metadata,
-      12,
-      metadataRequest(['partitions-one'], { allowAutoTopicCreation: false }),
-    )
+    await peer.askUntil('what there is now', Metadata, 12, {
+      request: metadataRequest(['partitions-one'], { allowAutoTopicCreation: false }),
+      isGood: ({ topics }) => topics[0]!.partitions.length === 13,
+    })
   },
 }
 
