@@ -4,18 +4,21 @@ import { withSegment } from './log-reader.ts'
 import type { LogState } from './log-state.ts'
 import { segmentFileName, type Segment } from './segment.ts'
 
+export interface FileCheck {
+  /** Measure every segment. Otherwise the one that is written to, while it holds writes that no sync has covered: looking opens files. */
+  readonly all: boolean
+  readonly isWritten: boolean
+}
+
 /**
- * What is wrong with the files of an online log, in words, or undefined. `all` measures each segment, not only the one that is
- * written to. A log that changes meanwhile is found in order: the next look tells.
+ * What is wrong with the files of a log, in words, or undefined. Nothing else works on the log meanwhile but reads.
  *
  * @throws DiskError when the disk does not say.
  */
-export async function findLostFile(state: LogState, options: { readonly all: boolean }): Promise<string | undefined> {
-  const { generation, segments } = state
-  const isSame = (): boolean => state.generation === generation && state.segments === segments
-  const lost =
-    (await findLostName(state, segments)) ?? (await findCutSegment(options.all ? segments : segments.slice(-1), isSame))
-  return isSame() ? lost : undefined
+export async function findLostFile(state: LogState, { all, isWritten }: FileCheck): Promise<string | undefined> {
+  const { segments } = state
+  const measured = all ? segments : segments.slice(-1).filter((segment) => isWritten && !segment.isEmpty)
+  return (await findLostName(state, segments)) ?? (await findCutSegment(measured))
 }
 
 async function findLostName({ disk, folder }: LogState, segments: readonly Segment[]): Promise<string | undefined> {
@@ -31,10 +34,8 @@ async function findLostName({ disk, folder }: LogState, segments: readonly Segme
   return lost && `its file ${folder}/${lost} was removed under the running broker`
 }
 
-/** Segments are in use while the log is the same. */
-async function findCutSegment(segments: readonly Segment[], isSame: () => boolean): Promise<string | undefined> {
+async function findCutSegment(segments: readonly Segment[]): Promise<string | undefined> {
   for (const segment of segments) {
-    if (!isSame()) return undefined
     const expectedBytes = segment.sizeBytes
     const sizeBytes = await withSegment(segment, () => segment.fileSize())
     if (sizeBytes < expectedBytes)

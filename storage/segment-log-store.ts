@@ -370,12 +370,16 @@ export class SegmentLogStore implements LogStore {
   async #checkFiles(log: PartitionLog, options: { readonly all: boolean }): Promise<void> {
     const { state } = log
     if (state.status !== 'online') return
-    try {
-      const lost = await findLostFile(state, options)
-      if (lost !== undefined) log.goOffline(lost)
-    } catch (error) {
-      failureOf(error) // a disk that can't be asked proves nothing
-    }
+    // Alone, so that nothing of the log is being renamed or removed by itself.
+    await log.exclusive(async () => {
+      try {
+        const lost = await findLostFile(state, { ...options, isWritten: log.sync.isDue })
+        if (lost !== undefined) log.goOffline(lost)
+      } catch (error) {
+        failureOf(error) // a disk that can't be asked proves nothing
+      }
+      return {}
+    })
   }
 
   #allLogs(): PartitionLog[] {
