@@ -253,6 +253,7 @@ class Cleaning {
     const cleaned = await Segment.open(state.disk, state.folder, {
       baseOffset: group[0]!.baseOffset,
       indexIntervalBytes: state.config.indexIntervalBytes,
+      files: state.files,
       isNew: true,
       suffix: '.cleaned',
     })

@@ -99,17 +99,19 @@ export class LogCheckpoint {
     const { state } = this.#log
     this.#bytesSince = 0
     this.#isDue = false
+    const aborted = [...state.producers.aborted] // by marker
+    let next = 0
+    const segments = state.segments.map((segment, index) => {
+      const from = next
+      const end = state.segments[index + 1]?.baseOffset ?? state.highWatermark
+      while (next < aborted.length && aborted[next]!.lastOffset < end) next += 1
+      return { capture: segment.capture(), aborted: aborted.slice(from, next) }
+    })
     return {
       endOffset: state.highWatermark,
-      segments: state.segments.map((segment, index) => ({
-        capture: segment.capture(),
-        aborted: state.producers.abortedMarkedIn({
-          from: segment.baseOffset,
-          to: state.segments[index + 1]?.baseOffset ?? state.highWatermark,
-        }),
-      })),
+      segments,
       producers: [...state.producers.producers],
-      aborted: [...state.producers.aborted],
+      aborted,
     }
   }
 
