@@ -81,6 +81,7 @@ export async function createTopics(
   topics: readonly {
     readonly topic: string
     readonly partitions?: number
+    readonly replicas?: number
     readonly configs?: Readonly<Record<string, string>>
   }[],
 ): Promise<void> {
@@ -89,10 +90,10 @@ export async function createTopics(
   try {
     await admin.createTopics({
       waitForLeaders: true,
-      topics: topics.map(({ topic, partitions = 1, configs = {} }) => ({
+      topics: topics.map(({ topic, partitions = 1, replicas = 1, configs = {} }) => ({
         topic,
         numPartitions: partitions,
-        replicationFactor: 1,
+        replicationFactor: replicas,
         configEntries: Object.entries(configs).map(([name, value]) => ({ name, value })),
       })),
     })

@@ -7,13 +7,15 @@ import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { mustRun, runCommand } from './processes.ts'
 
-export type PeerName = 'kcat' | 'librdkafka' | 'kafka-console-producer' | 'kafka' | 'kafkajs' | '@platformatic/kafka'
+export type PeerName =
+  'kcat' | 'librdkafka' | 'kafka-console-producer' | 'kafka-verifiable' | 'kafka' | 'kafkajs' | '@platformatic/kafka'
 
 /** The commands each peer needs: the first list is for one that may be there already. */
 const commandsOf: Record<PeerName, { readonly ready: readonly string[]; readonly install: readonly string[] }> = {
   kcat: { ready: ['kcat'], install: ['apt-get'] },
   librdkafka: { ready: [], install: ['python3', 'pip'] },
   'kafka-console-producer': { ready: [], install: ['java', 'mvn'] },
+  'kafka-verifiable': { ready: [], install: ['java', 'mvn'] },
   kafka: { ready: [], install: ['java', 'mvn'] },
   kafkajs: { ready: [], install: [] },
   '@platformatic/kafka': { ready: [], install: [] },
@@ -54,7 +56,7 @@ export async function usePeer(t: TestContext, peer: PeerName): Promise<boolean> 
   }
   if (peer === 'kcat') await mustRun(peerScript('kcat-install'), [], { timeoutMs: 300_000 })
   if (peer === 'librdkafka') await mustRun(peerScript('librdkafka-install'), [], { timeoutMs: 300_000 })
-  if (peer === 'kafka' || peer === 'kafka-console-producer') {
+  if (peer === 'kafka' || peer === 'kafka-console-producer' || peer === 'kafka-verifiable') {
     await mustRun(peerScript('kafka-install'), [], { timeoutMs: 300_000 })
   }
   report('ran', peer, t.name)

@@ -11,6 +11,8 @@ const bin = fileURLToPath(new URL('../../../bin/titorelli.js', import.meta.url))
 
 interface Ready {
   readonly port: number
+  /** Of each broker that it shows. */
+  readonly ports: readonly number[]
   /** null without an HTTP API. */
   readonly httpPort: number | null
   readonly clusterId: string
