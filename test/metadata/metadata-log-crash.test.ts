@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RemoveTopicRecord } from '../../protocol/state/metadata-records.ts'
+import { Link, LinkConfig, Mirror } from '../../protocol/state/mirror-records.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
 import { seededRandom } from '../../src/environment/seeded-random.ts'
 import { silentLogger } from '../../src/environment/logger.ts'
@@ -10,13 +11,21 @@ import { DiskError } from '../../storage/disk.ts'
 import { append, configOf, idOf, topicOf } from '../contracts/metadata-store.ts'
 import { CrashDisk } from './crash-disk.ts'
 
-/** Each is acknowledged before the next; some are larger than a few sectors, one removes. The log takes two snapshots or three. */
+/** Each is acknowledged before the next; some are larger than a few sectors, one removes. The log takes several snapshots. */
 const changes: readonly (readonly MetadataRecord[])[] = [
   topicOf('a'),
   [...topicOf('b', 12), configOf('b', 'retention.ms', '1')],
   [configOf('a', 'retention.ms', '2')],
   [record(RemoveTopicRecord, { topicId: idOf('a') })],
   topicOf('c', 3),
+  [
+    record(Link, { linkId: idOf('link'), name: 'west', sourceClusterId: 'source' }),
+    record(LinkConfig, { linkId: idOf('link'), name: 'client.id', value: 'mine' }),
+  ],
+  [
+    ...topicOf('m'),
+    record(Mirror, { topicId: idOf('m'), linkId: idOf('link'), sourceTopicName: 's', sourceTopicId: idOf('s') }),
+  ],
   [...topicOf('d', 8), configOf('d', 'retention.ms', '3')],
   [configOf('d', 'retention.ms', null)],
 ]
