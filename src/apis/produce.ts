@@ -3,7 +3,7 @@ import { errorCodes } from '../../protocol/errors.ts'
 import { zeroUuid, type RequestOf, type ResponseInput, type Uuid } from '../../protocol/schema.ts'
 import type { AppendEntry, AppendResult, StorageCode } from '../../storage/log-store.ts'
 import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
-import { checkWritable, parseProducedBatch, refuseTransactions } from '../topics/append.ts'
+import { checkInSync, checkWritable, parseProducedBatch, refuseTransactions } from '../topics/append.ts'
 import type { Topic } from '../topics/topics.ts'
 import { CloseConnectionError, defineHandler, type Context } from './handler.ts'
 import { findLedPartition, findTopic, leaderHintOf } from './find-topic.ts'
@@ -84,8 +84,10 @@ function planPartition(
 ): Planned {
   const { broker, apiVersion } = context
   try {
-    const { log } = findLedPartition(context, topic, data.index)
+    const partition = findLedPartition(context, topic, data.index)
+    const { log } = partition
     const batch = parseProducedBatch(data.records, apiVersion)
+    if (request.acks === -1) checkInSync(partition)
     refuseTransactions(batch, request.transactionalId)
     const mode = { kind: 'assign', leaderEpoch: broker.logs.view(log).leaderEpoch } as const
     const entry: AppendEntry = { log, batches: [batch], mode, origin: 'client' }

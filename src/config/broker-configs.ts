@@ -159,7 +159,15 @@ const topicAndRequestConfigs = {
     update: 'cluster-wide',
     since: '4.4',
   },
-  'min.insync.replicas': { type: 'INT', default: 1, min: 1, importance: 'HIGH', update: 'cluster-wide' },
+  'min.insync.replicas': {
+    type: 'INT',
+    default: 1,
+    min: 1,
+    importance: 'HIGH',
+    update: 'cluster-wide',
+    acts: true,
+    doc: 'With acks=all fewer replicas in sync than this refuse a produce. All share one stored copy: it counts brokers that are up.',
+  },
   'compression.type': {
     type: 'STRING',
     default: 'producer',

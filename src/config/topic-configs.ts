@@ -158,7 +158,14 @@ export const topicConfigs = {
     acts: true,
     doc: 'Records younger than so many milliseconds are not compacted.',
   },
-  'min.insync.replicas': { type: 'INT', default: 1, min: 1, synonyms: ['min.insync.replicas'] },
+  'min.insync.replicas': {
+    type: 'INT',
+    default: 1,
+    min: 1,
+    synonyms: ['min.insync.replicas'],
+    acts: true,
+    doc: 'With acks=all fewer replicas in sync than this refuse a produce. All share one stored copy: it counts brokers that are up.',
+  },
   preallocate: { type: 'BOOLEAN', default: false, synonyms: ['log.preallocate'] },
   'remote.copy.lag.bytes': {
     type: 'LONG',

@@ -9,7 +9,7 @@ import {
 } from '../../protocol/records/batch.ts'
 import { KafkaError } from '../errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
-import type { Topic } from './topics.ts'
+import type { Partition, Topic } from './topics.ts'
 
 /** From this version on producers may send zstd (KIP-110). */
 const zstdFromVersion = 7
@@ -28,6 +28,18 @@ export function checkWritable(topic: Topic): void {
   if (topic.isReadOnly)
     throw new KafkaError('INVALID_REQUEST', `Cannot append records to read-only mirror topic '${name}'`)
   if (isInternal) throw new KafkaError('INVALID_TOPIC_EXCEPTION', `Cannot append to internal topic ${name}`)
+}
+
+/**
+ * For a produce with acks -1. As many replicas as the partition has are always enough, as in Kafka.
+ * @throws KafkaError NOT_ENOUGH_REPLICAS when fewer are in sync than `min.insync.replicas` of the topic.
+ */
+export function checkInSync({ topic, partitionIndex }: Partition): void {
+  const { isr, replicas } = topic.image.partitions[partitionIndex]!
+  const wanted = Math.min(topic.config.minInsyncReplicas, replicas.length)
+  if (isr.length >= wanted) return
+  const label = `${topic.image.name}-${partitionIndex}`
+  throw new KafkaError('NOT_ENOUGH_REPLICAS', `${label} has ${isr.length} replicas in sync, expected ${wanted} or more`)
 }
 
 /**

@@ -151,6 +151,24 @@ test('a partition whose only replica is down has no leader, and its records are 
   assert.deepEqual(await read(cluster, 2, 1), { error: 'NONE', values: ['a'] })
 })
 
+test('acks=all is refused while fewer replicas are in sync than min.insync.replicas asks for; others are not', async (t) => {
+  const cluster = await start(t, { configs: { 'min.insync.replicas': '2' } })
+  await cluster.broker.control.takeDown(2)
+  assert.equal((await produce(cluster, 1, 0, ['a'])).error, 'NONE')
+  await cluster.broker.control.takeDown(3, { isClean: false })
+  assert.equal((await produce(cluster, 1, 0, ['b'])).error, 'NOT_ENOUGH_REPLICAS')
+  const { responses } = await cluster.send(Produce, 10, produceRequest({ values: ['c'], acks: 1 }))
+  assert.equal(responses[0]!.partitionResponses[0]!.errorCode, 0)
+  await cluster.broker.control.bringUp(2)
+  assert.equal((await produce(cluster, 1, 0, ['d'])).error, 'NONE')
+  assert.deepEqual(await read(cluster, 1, 0), { error: 'NONE', values: ['a', 'c', 'd'] })
+})
+
+test('min.insync.replicas asks for no more replicas than a partition has', async (t) => {
+  const cluster = await start(t, { configs: { 'min.insync.replicas': '2', 'default.replication.factor': '1' } })
+  assert.equal((await produce(cluster, 1, 0, ['a'])).error, 'NONE')
+})
+
 test('a fetch that waits while its leader moves away is sent to the new one', async (t) => {
   const cluster = await start(t)
   const { topicId } = (await describe(cluster)).topic
