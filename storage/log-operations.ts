@@ -263,10 +263,8 @@ export function expiredSegments(state: LogState, nowMs: bigint): number {
     const isOld =
       config.retentionMs >= 0n && segment.maxTimestampMs >= 0n && nowMs - segment.maxTimestampMs > config.retentionMs
     const isSpare = spareBytes >= BigInt(segment.sizeBytes)
-    if (!isOld && !isSpare) {
-      if (index >= count) break
-      continue
-    }
+    // What lies below the log start goes in any case, and its bytes count for nothing.
+    if (!isOld && !isSpare && index >= count) break
     spareBytes -= BigInt(segment.sizeBytes)
     count = Math.max(count, index + 1)
   }
