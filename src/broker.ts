@@ -136,8 +136,10 @@ async function openCore(
     tailBudget: openTails(memory),
     durable: config.durable,
     producerExpirationMs: BigInt(config.producerIdExpirationMs),
-    onLoss: (loss) => logger.warn({ loss }, 'a log lost its end when the broker stopped'),
-    onOffline: (offline) => logger.error({ offline }, 'a log is offline until a restart'),
+    onLoss: ({ label: partition, ...loss }) =>
+      logger.warn({ partition, ...loss }, 'a log lost its end when the broker stopped'),
+    onOffline: ({ label: partition, reason }) =>
+      logger.error({ partition, reason }, 'a log is offline until a restart'),
   })
   closers.push(() => logs.close())
   const deadlines = new DeadlineQueue(clock)
@@ -198,7 +200,8 @@ function keepHouse({ environment, logs, config }: BrokerParts): { stop(): Promis
   const run = async (): Promise<void> => {
     try {
       const report = await logs.housekeep(BigInt(clock.nowMs()))
-      if (report.deletedSegments > 0) logger.info({ report }, 'old segments deleted')
+      const { deletedSegments, deletedBytes } = report
+      if (deletedSegments > 0) logger.info({ deletedSegments, deletedBytes }, 'old segments deleted')
     } catch (error) {
       logger.error({ err: error }, 'housekeeping failed')
     }

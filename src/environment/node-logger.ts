@@ -11,7 +11,7 @@ export interface NodeLoggerOptions {
 }
 
 /**
- * A logger whose lines carry level, time and fields. `error` fields are Errors, written with stack and causes.
+ * A logger whose lines carry level, time and fields. `err` is an Error, written with stack and causes.
  * Lines are written synchronously: the last one before a crash is not lost.
  */
 export function nodeLogger(options: NodeLoggerOptions): Logger {
@@ -24,7 +24,7 @@ export function nodeLogger(options: NodeLoggerOptions): Logger {
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: pino.stdSerializers.errWithCause },
+      serializers: { err: pino.stdSerializers.errWithCause },
     },
     destination,
   )

@@ -28,7 +28,7 @@ async function listen(
   const server = createServer(options, (tcp: TcpSocket) => onConnection(new NodeSocket(tcp)))
   const port = await bind(server, address)
   // Out of file descriptors, mostly. The listener itself lives on.
-  server.on('error', (error) => logger.warn({ port, error }, 'a connection could not be accepted'))
+  server.on('error', (err) => logger.warn({ port, err }, 'a connection could not be accepted'))
   return { port, close: () => close(server) }
 }
 

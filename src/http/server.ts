@@ -41,7 +41,7 @@ export function buildHttpApp(parts: HttpParts, signal: AbortSignal): FastifyInst
   app.setErrorHandler((error, request, reply) => {
     const known = httpErrorOf(error)
     if (!known)
-      parts.environment.logger.error({ error, method: request.method, url: request.url }, 'http request failed')
+      parts.environment.logger.error({ err: error, method: request.method, url: request.url }, 'http request failed')
     const { status, errorCode, message } = known ?? new HttpError(500, 500, 'internal error, see the log of the broker')
     return reply.status(status).send({ error_code: errorCode, message })
   })

@@ -3,6 +3,7 @@ import { type Uuid } from '../../protocol/schema.ts'
 import {
   Link as LinkRecord,
   LinkConfig,
+  SealedSecret,
   LinkFailure,
   MirrorState,
   RemoveLink,
@@ -13,7 +14,7 @@ import { parseBootstrapServers, RemoteCluster } from '../remote/remote-cluster.t
 import { createMirrorTopic, unreachable } from './create-mirror.ts'
 import { describeLink, describeMirror, type MirrorTopicImage } from './describe.ts'
 import { Link } from './link.ts'
-import { canonicalName, describeLinkConfigs, parseLinkConfigs, type LinkConfigs } from './link-configs.ts'
+import { canonicalName, describeLinkConfigs, isSecret, parseLinkConfigs, type LinkConfigs } from './link-configs.ts'
 import type { LinkParts } from './link-parts.ts'
 import {
   LinkServiceError,
@@ -44,6 +45,7 @@ export interface LinkManagerOptions {
 
 export class LinkManager implements LinkService {
   readonly #parts: LinkParts
+  readonly #secrets: LinkSecrets
   readonly #options: LinkManagerOptions
   readonly #links = new Map<Uuid, Link>()
   readonly #subscription: Disposable
@@ -61,6 +63,7 @@ export class LinkManager implements LinkService {
   }
 
   private constructor(parts: LinkParts, options: LinkManagerOptions) {
+    this.#secrets = new LinkSecrets(parts.environment)
     this.#parts = parts
     this.#options = options
     this.#subscription = parts.metadata.onImage((image, previous) => {
@@ -98,13 +101,18 @@ export class LinkManager implements LinkService {
     await this.#change(async () => {
       this.#checkNewName(request)
       this.#checkPrefix(configs)
-      await this.#append([
-        record(LinkRecord, { linkId, name: request.name, sourceClusterId }),
-        ...[...texts].map(([name, value]) => record(LinkConfig, { linkId, name, value })),
-      ])
-      this.#startLink(image)
+      const records = await Promise.all([...texts].map((config) => this.#recordsOf(linkId, config)))
+      await this.#append([record(LinkRecord, { linkId, name: request.name, sourceClusterId }), ...records.flat()])
+      this.#startLink(this.#image(request.name))
     })
     return this.describeLink(request.name)
+  }
+
+  /** A secret goes into the metadata sealed, and its config names it only. */
+  async #recordsOf(linkId: Uuid, [name, value]: readonly [string, string]): Promise<MetadataRecord[]> {
+    if (!isSecret(name)) return [record(LinkConfig, { linkId, name, value })]
+    const sealed = await this.#secrets.seal({ linkId, name }, value)
+    return [record(SealedSecret, { linkId, name, sealed }), record(LinkConfig, { linkId, name, value: name })]
   }
 
   listLinks(): readonly LinkDescription[] {
@@ -327,7 +335,7 @@ export class LinkManager implements LinkService {
     return this.#change(async () => {
       const topic = this.#parts.metadata.image.topicsById.get(topicId)
       if (!topic?.mirror || mirrorMoves[topic.mirror.state].fail === undefined) return
-      this.#parts.environment.logger.error({ topic: topic.name, error, reason }, 'mirror failed')
+      this.#parts.environment.logger.error({ topic: topic.name, code: error, reason }, 'mirror failed')
       await this.#append([record(MirrorState, { topicId, state: 'FAILED', sinceMs: this.#nowMs(), error, reason })])
     })
   }

@@ -73,7 +73,10 @@ export class Link implements LinkContext {
     this.linkId = image.linkId
     this.configs = parseLinkConfigs(image.configs)
     this.remote = options.remote
-    this.#parts = parts
+    const { environment } = parts
+    // Every line of the link, its mirrors and their partitions says whose it is.
+    const logger = environment.logger.child({ link: image.name })
+    this.#parts = { ...parts, environment: { ...environment, logger } }
     this.#events = options.events
   }
 
@@ -208,7 +211,10 @@ export class Link implements LinkContext {
 
   #onFetchFailure(failure: RemoteFailure): number {
     if (failure.code !== 'ABORTED') {
-      this.#parts.environment.logger.debug({ failure }, 'a fetch from the source failed')
+      this.#parts.environment.logger.debug(
+        { code: failure.code, reason: failure.message },
+        'a fetch from the source failed',
+      )
       this.refreshSoon()
     }
     return Math.max(refreshMinMs, Math.min(this.#backoffMs * 2, Number(this.configs.reconnectBackoffMaxMs)))
@@ -247,7 +253,8 @@ export class Link implements LinkContext {
     this.#backoffMs = Math.min(Number(reconnectBackoffMaxMs), this.#backoffMs * 2 || Number(reconnectBackoffMs))
     const delayMs = isWrong ? this.refreshMs : this.#backoffMs * (0.8 + random.below(400) / 1000)
     const nowMs = clock.nowMs()
-    if (!this.#unavailable) logger.warn({ reason: failure.message }, 'the source of a link cannot be reached')
+    if (!this.#unavailable)
+      logger.warn({ code: failure.code, reason: failure.message }, 'the source of a link cannot be reached')
     this.#unavailable = {
       error: linkErrorOf(failure.code),
       message: failure.message,

@@ -297,7 +297,11 @@ export class MirrorPartition {
       .deleteBefore(this.log, offset, fence)
       .then(
         (result) => {
-          if (!result.ok) logger.warn({ partition: this.log.label, result }, 'log start of a mirror not moved')
+          if (!result.ok)
+            logger.warn(
+              { partition: this.log.label, code: result.code, reason: result.message },
+              'log start of a mirror not moved',
+            )
         },
         (error: unknown) => logger.error({ partition: this.log.label, err: error }, 'log start of a mirror not moved'),
       )

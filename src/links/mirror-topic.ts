@@ -260,7 +260,10 @@ export class MirrorTopic implements PartitionOwner {
     const { logs, environment } = this.#parts
     const result = await logs.startAt(partition.log, offset, fenceOf(this.topicId, linkFenceEpoch))
     if (!result.ok)
-      environment.logger.warn({ partition: partition.log.label, offset, result }, 'mirror partition not positioned')
+      environment.logger.warn(
+        { partition: partition.log.label, offset, code: result.code, reason: result.message },
+        'mirror partition not positioned',
+      )
     return result.ok
   }
 

@@ -278,7 +278,7 @@ export class Connection implements MemoryReader {
     this.#releaseFrame(call)
     call.isDone = true
     if (this.#isClosed || call.isDropped) return
-    this.#logClose({ error })
+    this.#logClose({ err: error })
     // Answers of later frames would be taken for the one that is missing.
     for (const later of this.#calls.splice(this.#calls.indexOf(call) + 1)) {
       later.isDropped = true
@@ -373,7 +373,7 @@ export class Connection implements MemoryReader {
   #onClose(error: Error | undefined): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#parts.environment.logger.debug({ connection: this.id, error }, 'connection closed')
+    this.#parts.environment.logger.debug({ connection: this.id, err: error }, 'connection closed')
     this.#idleDeadline?.cancel()
     this.#unsentDeadline?.cancel()
     this.#memoryDeadline?.cancel()

@@ -39,10 +39,13 @@ export function keepClean({ environment, config, logs }: LogCleaningParts): { st
   const cleanOnce = async (): Promise<CleaningReport | undefined> => {
     try {
       const report = await logs.clean({ nowMs: BigInt(clock.nowMs()), pace, signal })
-      if (report.cleaned) logger.debug(report.cleaned, 'a log was compacted')
+      if (report.cleaned) {
+        const { label: partition, bytesBefore, bytesAfter } = report.cleaned
+        logger.debug({ partition, bytesBefore, bytesAfter }, 'a log was compacted')
+      }
       if (signal.aborted) return report
       for (const { label, code, message, isFinal } of report.failures)
-        logger.warn({ label, code, reason: message, isFinal }, 'a log could not be compacted')
+        logger.warn({ partition: label, code, reason: message, isFinal }, 'a log could not be compacted')
       return report
     } catch (error) {
       logger.error({ err: error }, 'compaction failed')

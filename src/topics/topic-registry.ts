@@ -106,7 +106,10 @@ export class TopicRegistry implements Topics {
       const dropped = await this.#parts.logs.drop(topicId)
       // The topic is gone for good; what stays of its folders is no log of any topic.
       if (!dropped.ok)
-        this.#parts.environment.logger.warn({ topic: image.name, dropped }, 'files of a deleted topic stay')
+        this.#parts.environment.logger.warn(
+          { topic: image.name, code: dropped.code, reason: dropped.message },
+          'files of a deleted topic stay',
+        )
     })
   }
 
@@ -315,7 +318,10 @@ export class TopicRegistry implements Topics {
   async #raiseLogEpoch(log: LogHandle, leaderEpoch: number): Promise<void> {
     const raised = await this.#parts.logs.raiseLeaderEpoch(log, leaderEpoch)
     if (!raised.ok && raised.code !== 'UNKNOWN_LOG')
-      this.#parts.environment.logger.error({ log: log.label, leaderEpoch, raised }, 'leader epoch not raised')
+      this.#parts.environment.logger.error(
+        { partition: log.label, leaderEpoch, code: raised.code, reason: raised.message },
+        'leader epoch not raised',
+      )
   }
 
   async #raiseLeaderEpochs(): Promise<void> {

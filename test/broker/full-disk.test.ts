@@ -65,11 +65,11 @@ test('a partition whose folder is removed goes offline with one error in the log
   for (let attempt = 0; attempt < 2; attempt++) assert.equal(await produce(broker, 'b'), 'KAFKA_STORAGE_ERROR')
   const errors = broker.log.filter(({ level }) => level === 'error')
   assert.deepEqual(
-    errors.map(({ message, fields }) => [message, fields['offline']]),
+    errors.map(({ message, fields }) => [message, fields]),
     [
       [
         'a log is offline until a restart',
-        { label: 'orders-0', reason: 'its folder orders-0 was removed under the running broker' },
+        { partition: 'orders-0', reason: 'its folder orders-0 was removed under the running broker' },
       ],
     ],
   )

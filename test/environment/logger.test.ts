@@ -24,11 +24,11 @@ test('bigints in fields, nested fields and child fields keep every digit', () =>
 
 test('errors are written with their stack and their causes', () => {
   const { logger, lines } = recorder('warn')
-  logger.warn({ error: new Error('outer', { cause: new Error('inner') }) }, 'failed')
-  const line = JSON.parse(lines[0] ?? '') as { error: { message: string; stack: string; cause: { message: string } } }
-  assert.equal(line.error.message, 'outer')
-  assert.equal(line.error.cause.message, 'inner')
-  assert.match(line.error.stack, /logger\.test\.ts/)
+  logger.warn({ err: new Error('outer', { cause: new Error('inner') }) }, 'failed')
+  const line = JSON.parse(lines[0] ?? '') as { err: { message: string; stack: string; cause: { message: string } } }
+  assert.equal(line.err.message, 'outer')
+  assert.equal(line.err.cause.message, 'inner')
+  assert.match(line.err.stack, /logger\.test\.ts/)
 })
 
 test('a field that has no JSON does not throw', () => {
