@@ -13,6 +13,14 @@ import {
 } from '../config/config-table.ts'
 import { LinkServiceError, type LinkConfigEntry } from './link-service.ts'
 
+/** Taken and sealed, so that a link's properties can be brought over whole. */
+const secret = {
+  type: 'PASSWORD',
+  default: null,
+  acts: true,
+  doc: 'Kept sealed, and never shown. PLAINTEXT, the one security.protocol so far, needs none.',
+} as const
+
 export const linkConfigs = {
   'bootstrap.servers': {
     type: 'LIST',
@@ -33,6 +41,11 @@ export const linkConfigs = {
     acts: true,
     doc: 'How to speak to the source.',
   },
+  'sasl.jaas.config': secret,
+  'ssl.key.password': secret,
+  'ssl.keystore.key': secret,
+  'ssl.keystore.password': secret,
+  'ssl.truststore.password': secret,
   'link.mode': { type: 'STRING', default: 'DESTINATION', values: ['DESTINATION'] },
   'connection.mode': { type: 'STRING', default: 'OUTBOUND', values: ['OUTBOUND'] },
   'cluster.link.prefix': {
@@ -135,6 +148,11 @@ export type LinkConfigs = ValuesOf<typeof linkConfigs>
 
 const aliases: Readonly<Record<string, string>> = { 'link.prefix': 'cluster.link.prefix' }
 const rows: ConfigTable = linkConfigs
+
+/** The value is sealed when it is kept, and hidden when it is shown. */
+export function isSecret(name: string): boolean {
+  return rows[name]?.type === 'PASSWORD'
+}
 
 /** The config by its proper name. */
 export function canonicalName(name: string): string {

@@ -8,6 +8,7 @@ import {
   MirrorState,
   RemoveLink,
 } from '../../protocol/state/mirror-records.ts'
+import { LinkSecrets } from '../metadata/link-secrets.ts'
 import { record, type LinkImage, type MetadataRecord, type TopicImage } from '../metadata/metadata-store.ts'
 import type { Remote } from '../remote/remote.ts'
 import { parseBootstrapServers, RemoteCluster } from '../remote/remote-cluster.ts'
