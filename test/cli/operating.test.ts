@@ -74,6 +74,38 @@ test('every example in the help of these commands runs, for people and as JSON',
   }
 })
 
+test('every example in the help of link and mirror runs, in the order in which people need them', async (t) => {
+  const source = await startBroker({ topics: ['orders', 'payments'] })
+  t.after(() => source.stop())
+  const broker = await startBroker({ http: true })
+  t.after(() => broker.stop())
+  const order = [
+    'link create from-west --source-bootstrap-server west.example.com:9092',
+    'link list',
+    'link describe from-west',
+    'mirror create orders --link from-west',
+    'mirror list --link from-west',
+    'mirror describe orders',
+    'mirror verify orders',
+    'mirror pause orders',
+    'mirror resume orders',
+    'mirror failover orders payments',
+    'link delete from-west',
+  ]
+  const examples = [...(await examplesOf(['link'])), ...(await examplesOf(['mirror']))]
+  assert.deepEqual(new Set(order), new Set(examples))
+  const run = async (line: string) => {
+    const args = line.replace('west.example.com:9092', source.bootstrapServers).split(' ')
+    const { status, stdout, stderr } = await runCli([...args, '--url', broker.httpUrl!])
+    assert.equal(status, 0, `${line}: ${stdout}${stderr}`)
+    assert.notEqual(stdout.trim(), '', line)
+  }
+  for (const line of order) {
+    if (line.startsWith('mirror failover')) await run('mirror create payments --link from-west')
+    await run(line)
+  }
+})
+
 test('a topic is created with its configs, described, given partitions, and deleted', async (t) => {
   const { ok, cli } = await start(t)
   assert.match(
