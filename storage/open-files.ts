@@ -4,12 +4,18 @@
  */
 import { DiskError, type Disk, type DiskClass, type DiskFile } from './disk.ts'
 
-/** What is open among some files. The limit is exceeded only while more files than that are in use at the same moment. */
+const closingAtOnce = 256
+
+/**
+ * What is open among some files. The limit is exceeded only while more files than that are in use at the same moment,
+ * and by those that are being closed, a few hundred at most.
+ */
 export class OpenFiles {
   readonly limit: number
   /** Open files, the longest unused first. */
   readonly #open = new Set<PooledFile>()
   #newest: PooledFile | undefined
+  #room: Promise<void> | undefined
   /** Closing, so that tests and a closing store can wait for it. */
   readonly #closing = new Set<Promise<void>>()
 
@@ -47,6 +53,13 @@ export class OpenFiles {
     this.#open.delete(file)
   }
 
+  /** What the next opening has to wait for: files that are being closed hold descriptors too, and a disk may be slow at it. */
+  get room(): Promise<void> | undefined {
+    if (this.#closing.size <= closingAtOnce) return undefined
+    this.#room ??= this.settled().finally(() => (this.#room = undefined)) // one wait for all that come meanwhile
+    return this.#room
+  }
+
   /** Resolves when the files that were let go are closed. */
   async settled(): Promise<void> {
     await Promise.all(this.#closing)
@@ -78,6 +91,7 @@ export class PooledFile implements DiskFile {
 
   /** Opens a new, empty file, whatever was there. */
   async create(): Promise<void> {
+    await this.#pool.room
     this.#opening = this.#disk.open(this.path, { create: true })
     await this.#use((file) => file.truncate(0))
   }
@@ -136,6 +150,8 @@ export class PooledFile implements DiskFile {
   }
 
   async #open(): Promise<DiskFile> {
+    const { room } = this.#pool
+    if (!this.#opening && room) await room
     const opening = (this.#opening ??= this.#disk.open(this.path))
     try {
       const file = await opening
