@@ -9,6 +9,7 @@ import type { BrokerConfig } from './config/broker-config.ts'
 import { KafkaError } from './errors.ts'
 import type { GroupCoordinator } from './groups/group-coordinator.ts'
 import type { ListedGroup } from './groups/group-admin.ts'
+import type { FetchedOffsets } from './groups/offsets.ts'
 import type { Connection, FrameHandler } from './network/connection.ts'
 import { Server, type ServerLimits } from './network/server.ts'
 import type { BrokerControl, BrokerState } from './topics/live-brokers.ts'
@@ -107,6 +108,11 @@ export class BrokerNodes implements BrokerControl {
       connectionCount: server?.connections.size ?? 0,
       groups: parts.groups.listGroups({ statesFilter: [], typesFilter: [] }),
     }))
+  }
+
+  /** The committed offsets of a group that the broker coordinates. Rejects with a KafkaError where it does not. */
+  committedOffsets(nodeId: number, groupId: string): Promise<readonly FetchedOffsets[]> {
+    return this.#find(nodeId).parts.groups.fetchOffsets(groupId, null, false)
   }
 
   /** Asks one of them as a client would, without a connection. Rejects with BROKER_NOT_AVAILABLE when it is down. */

@@ -96,7 +96,14 @@ async function open(
   closers.push(() => housekeeping.stop())
   const cleaning = keepClean(parts)
   closers.push(() => cleaning.stop())
-  const httpParts = { ...parts, links, control: nodes, kafka: nodes, loads: () => nodes.loads() }
+  const httpParts = {
+    ...parts,
+    links,
+    control: nodes,
+    kafka: nodes,
+    loads: () => nodes.loads(),
+    committedOffsets: nodes.committedOffsets.bind(nodes),
+  }
   const httpServer = http ? await startHttpWatched({ ...http, parts: httpParts }, closers) : undefined
   return new Broker({ nodes, topics, host, links, httpParts, httpServer, closers })
 }

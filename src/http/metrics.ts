@@ -1,5 +1,6 @@
 /** GET /metrics, for Prometheus: what was counted, and what is looked up when it asks. */
 import type { FastifyInstance } from 'fastify'
+import { KafkaError } from '../errors.ts'
 import type { MirrorPartitionDescription, MirrorStatus, LinkState } from '../links/link-service.ts'
 import { appendOrigins, verifyVerdicts, type TopicTraffic } from '../metrics/broker-metrics.ts'
 import { Exposition, expositionContentType, type Labels } from '../metrics/exposition.ts'
@@ -29,15 +30,19 @@ const partitionStates: readonly MirrorPartitionDescription['state'][] = [
 const groupStates = ['Stable', 'Empty', 'Dead', 'PreparingRebalance', 'CompletingRebalance'] as const
 
 export function addMetricsRoute(app: FastifyInstance, parts: HttpParts): void {
-  app.get('/metrics', (_request, reply) => reply.type(expositionContentType).send(metricsText(parts)))
+  app.get('/metrics', async (_request, reply) => {
+    const text = await metricsText(parts)
+    return reply.type(expositionContentType).send(text)
+  })
 }
 
-export function metricsText(parts: HttpParts): string {
+async function metricsText(parts: HttpParts): Promise<string> {
   const out = new Exposition()
   addTraffic(out, parts)
   addRequests(out, parts)
   addCluster(out, parts)
   addBrokers(out, parts)
+  await addGroupLags(out, parts)
   addLogs(out, parts)
   addLinks(out, parts)
   addMemory(out, parts)
@@ -130,6 +135,39 @@ function addBrokers(out: Exposition, parts: HttpParts): void {
 
 function lowerCase<const Text extends string>(text: Text): Lowercase<Text> {
   return text.toLowerCase() as Lowercase<Text>
+}
+
+async function addGroupLags(out: Exposition, parts: HttpParts): Promise<void> {
+  for (const { nodeId, groups } of parts.loads())
+    for (const { groupId } of groups) await addGroupLag(out, parts, { nodeId, groupId })
+}
+
+async function addGroupLag(
+  out: Exposition,
+  parts: HttpParts,
+  { nodeId, groupId }: { readonly nodeId: number; readonly groupId: string },
+): Promise<void> {
+  const { topics, logs } = parts
+  for (const { name, partitions } of await committedOffsets(parts, nodeId, groupId)) {
+    for (const { partitionIndex: partition, committed } of partitions) {
+      const log = topics.find(name)?.partitions[partition]?.log
+      if (!log || !committed) continue
+      const labels = { consumergroup: groupId, topic: name, partition }
+      const lag = logs.view(log).highWatermark - committed.offset
+      out.add('kafka_consumergroup_current_offset', labels, committed.offset)
+      out.add('kafka_consumergroup_lag', labels, lag > 0n ? lag : 0n)
+    }
+  }
+}
+
+/** None of a group that moves to another coordinator just now: the next scrape has them again. */
+async function committedOffsets(parts: HttpParts, nodeId: number, groupId: string) {
+  try {
+    return await parts.committedOffsets(nodeId, groupId)
+  } catch (error) {
+    if (error instanceof KafkaError) return []
+    throw error
+  }
 }
 
 function addLogs(out: Exposition, { topics, logs }: HttpParts): void {

@@ -3,6 +3,7 @@ import type { Api, RequestInput, ResponseOf } from '../../protocol/schema.ts'
 import type { LogStore } from '../../storage/log-store.ts'
 import type { Environment } from '../environment/environment.ts'
 import type { ListedGroup } from '../groups/group-admin.ts'
+import type { FetchedOffsets } from '../groups/offsets.ts'
 import type { GroupCoordinators } from '../groups/group-coordinators.ts'
 import type { LinkService } from '../links/link-service.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
@@ -35,6 +36,8 @@ export interface HttpParts {
     readonly connectionCount: number
     readonly groups: readonly ListedGroup[]
   }[]
+  /** Of a group that the broker coordinates. Rejects with a KafkaError where it does not any more. */
+  committedOffsets(nodeId: number, groupId: string): Promise<readonly FetchedOffsets[]>
   /** The brokers that live, as clients reach them. */
   endpoints(): readonly { readonly nodeId: number; readonly host: string; readonly port: number }[]
 }

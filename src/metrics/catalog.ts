@@ -72,6 +72,15 @@ export const metricCatalog = {
     'Groups in state CompletingRebalance.',
   ),
 
+  kafka_consumergroup_current_offset: gauge(
+    ['consumergroup', 'topic', 'partition'],
+    'The committed offset of a group, under the name that kafka_exporter gives it, as the lag.',
+  ),
+  kafka_consumergroup_lag: gauge(
+    ['consumergroup', 'topic', 'partition'],
+    'Offsets between what the group has committed and the end of what it may read.',
+  ),
+
   titorelli_request_duration_seconds: histogram(
     ['request'],
     'Seconds from a request to its answer, waiting included, since the start.',

@@ -172,6 +172,7 @@ export function fakeParts(
     metrics: new BrokerMetrics(),
     groupCoordinators: { brokerOf: () => 1 },
     kafka: { ask: () => Promise.reject(new Error('not used')) },
+    committedOffsets: () => Promise.resolve([]),
     loads: () => [{ nodeId: 1, connectionCount: 2, groups: [] }],
     control: {
       list: () => [{ nodeId: 1, host: '127.0.0.1', port: 9092, rack: null, isAlive: true }],

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { Fetch } from '../../protocol/apis/fetch.ts'
 import { JoinGroup } from '../../protocol/apis/join-group.ts'
+import { OffsetCommit } from '../../protocol/apis/offset-commit.ts'
 import { Produce } from '../../protocol/apis/produce.ts'
+import { zeroUuid } from '../../protocol/schema.ts'
 import { buildHttpApp } from '../../src/http/server.ts'
 import type { HttpParts } from '../../src/http/parts.ts'
 import { metricCatalog, type MetricDeclaration } from '../../src/metrics/catalog.ts'
@@ -92,6 +94,24 @@ test('a deleted topic leaves the totals as they are, and takes its own series wi
   const { values, text } = await scrape(t, world.broker.httpParts)
   assert.equal(values.get('kafka_server_brokertopicmetrics_messagesin_total'), 1)
   assert.ok(!text.includes('topic="orders"'))
+})
+
+test('the lag of a group is shown by partition, never below 0', async (t) => {
+  const world = await startTestBroker(t, { topics: { orders: 2 } })
+  for (const value of ['a', 'b', 'c']) await world.send(Produce, 9, produceRequest({ values: [value] }))
+  const commit = (partitionIndex: number, committedOffset: bigint) => ({
+    partitionIndex,
+    committedOffset,
+    committedMetadata: null,
+  })
+  const topics = [{ name: 'orders', topicId: zeroUuid, partitions: [commit(0, 1n), commit(1, 5n)] }]
+  await world.send(OffsetCommit, 8, { groupId: 'g', memberId: '', topics })
+  const found = await scrape(t, world.broker.httpParts)
+  checkDeclared(found)
+  const at = (partition: number) => `{consumergroup="g",topic="orders",partition="${partition}"}`
+  assert.equal(found.values.get(`kafka_consumergroup_current_offset${at(0)}`), 1)
+  assert.equal(found.values.get(`kafka_consumergroup_lag${at(0)}`), 2)
+  assert.equal(found.values.get(`kafka_consumergroup_lag${at(1)}`), 0)
 })
 
 test('a group is counted at the broker that coordinates it, in its state; its records as those of a coordinator', async (t) => {
