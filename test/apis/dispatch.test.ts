@@ -167,7 +167,7 @@ test('an unknown key closes its connection with one line in the log, and no othe
   await assert.rejects(client.exchange(requestBytes(999, 0, 'ffff')), /closed/)
   const lines = broker.log.filter(({ level }) => level !== 'debug')
   assert.equal(lines.length, 1)
-  assert.match(String(lines[0]!.fields['error']), /API key 999/)
+  assert.match(String(lines[0]!.fields['err']), /API key 999/)
   assert.equal((await other.send(ApiVersions, 0, software)).errorCode, 0)
 })
 
