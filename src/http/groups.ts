@@ -171,6 +171,7 @@ function groupData(request: FastifyRequest, clusterId: string, group: GroupDescr
     partition_assignor: group.assignor,
     state: screaming(group.state),
     type: 'CLASSIC',
+    is_mixed_consumer_group: false, // that one would have members of both protocols
     coordinator: { related: urlOf(request, clusterId, 'brokers', String(coordinator ?? -1)) },
     consumers: { related: `${self}/consumers` },
     lag_summary: { related: `${self}/lag-summary` },

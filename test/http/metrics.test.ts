@@ -160,5 +160,17 @@ test('the process is shown where it is watched', async (t) => {
   assert.ok(found.values.get('process_resident_memory_bytes')! > 10_000_000)
   assert.ok(found.values.get('process_cpu_user_seconds_total')! > 0)
   assert.ok(Math.abs(found.values.get('process_start_time_seconds')! - (Date.now() / 1_000 - process.uptime())) < 5)
-  assert.ok(found.values.get('nodejs_eventloop_lag_p99_seconds')! >= 0)
+})
+
+test('the lag of the event loop is what the loop was kept from running, and that since the last scrape', async (t) => {
+  const processMetrics = openProcessMetrics()
+  t.after(() => processMetrics.close())
+  await new Promise((resolve) => setTimeout(resolve, 50)) // until it is looked at for the first time
+  const untilMs = performance.now() + 150
+  while (performance.now() < untilMs);
+  await new Promise((resolve) => setTimeout(resolve, 25))
+  const lagOf = () => new Map(processMetrics.read()).get('nodejs_eventloop_lag_max_seconds')!
+  const lag = lagOf()
+  assert.ok(lag > 0.1 && lag < 5, `got ${lag} s`)
+  assert.ok(lagOf() < 0.1)
 })
