@@ -10,6 +10,7 @@ const brokerEndpoints = 1
 export const describeCluster = defineHandler({
   api: DescribeCluster,
   versions: '0-2',
+  isCurrent: true,
 
   handle(request, { broker }) {
     const { endpointType, includeClusterAuthorizedOperations } = request

@@ -17,6 +17,7 @@ type TopicResponse = Response['topics'][number]
 export const describeTopicPartitions = defineHandler({
   api: DescribeTopicPartitions,
   versions: '0-0',
+  isCurrent: true,
 
   handle(request, context) {
     const { broker } = context

@@ -50,6 +50,7 @@ class Dispatcher {
     const request = decodeRequest(handler.api, header.apiVersion, reader)
     const { clock } = this.#broker.environment
     const startMs = clock.monotonicMs()
+    if (handler.isCurrent) await call.turn()
     const response = await this.#handle(handler, request, context)
     this.#broker.metrics.noteRequest(handler.api, header.apiVersion, { startMs, endMs: clock.monotonicMs() })
     if (!response) return undefined

@@ -19,6 +19,7 @@ const keysFromVersion = 4
 export const findCoordinator = defineHandler({
   api: FindCoordinator,
   versions: '0-6',
+  isCurrent: true,
 
   handle(request, context) {
     const { keyType } = request

@@ -82,6 +82,11 @@ export interface Handler<A extends Api = Api> {
   readonly versions: string
   /** What ApiVersions advertises where it differs from `versions` (Produce, KAFKA-18659). */
   readonly advertised?: string
+  /**
+   * It tells how things are now, so it is not asked before everything ahead of it on its connection is answered: behind a long
+   * poll its answer would be old when it leaves, and clients would go back to leaders that have moved.
+   */
+  readonly isCurrent?: boolean
   /** Nothing of the connection starts before this one is answered: ApiVersions and the SASL exchange. */
   readonly isBarrier?: boolean
   /** The answer, or undefined where none is sent (Produce with acks 0). */

@@ -24,6 +24,7 @@ export async function askInProcess<A extends Api>(
     signal: new AbortController().signal,
     admitNext: () => undefined,
     countAsAppend: () => undefined,
+    turn: () => Promise.resolve(),
     setBarrier: () => undefined,
   })
   if (!answer) throw new TypeError(`${api.name} got no answer`)

@@ -23,6 +23,7 @@ const idsFromVersion = 12
 export const metadata = defineHandler({
   api: Metadata,
   versions: '0-13',
+  isCurrent: true,
 
   async handle(request, context) {
     const topics = await describeTopics(request, context)

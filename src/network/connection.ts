@@ -18,6 +18,8 @@ export interface FrameCall {
   admitNext(): void
   /** The memory of this frame belongs to an append from now on: it waits for the disk, and no longer for its handler. */
   countAsAppend(): void
+  /** Resolves when all frames before it are answered, or nobody waits for them any more: at once for the first. */
+  turn(): Promise<void>
   /** No further frame starts before this one and all before it are answered; `admitNext` does nothing. */
   setBarrier(): void
 }
@@ -71,6 +73,7 @@ class Call implements FrameCall {
   isDropped = false
   answer: readonly Uint8Array[] | undefined
   answerBytes = 0
+  readonly #turn = Promise.withResolvers<void>()
   readonly #onAdmit: (call: Call) => void
   readonly #onAppend: (call: Call) => void
 
@@ -91,6 +94,14 @@ class Call implements FrameCall {
 
   countAsAppend(): void {
     this.#onAppend(this)
+  }
+
+  turn(): Promise<void> {
+    return this.#turn.promise
+  }
+
+  takeTurn(): void {
+    this.#turn.resolve()
   }
 
   setBarrier(): void {
@@ -227,6 +238,7 @@ export class Connection implements MemoryReader {
     const call = new Call({ connection: this, signal: this.#abort.signal, frameBytes }, this.#callEvents)
     this.#startedBytes += call.frameBytes
     this.#calls.push(call)
+    if (this.#calls.length === 1) call.takeTurn()
     this.#blocking = call
     this.#parts.handler(frame, call).then(
       (answer) => this.#finish(call, answer),
@@ -282,6 +294,7 @@ export class Connection implements MemoryReader {
     // Answers of later frames would be taken for the one that is missing.
     for (const later of this.#calls.splice(this.#calls.indexOf(call) + 1)) {
       later.isDropped = true
+      later.takeTurn()
       this.#waitingBytes -= later.answerBytes
     }
     this.end()
@@ -302,6 +315,7 @@ export class Connection implements MemoryReader {
     }
     if (sentCount === 1) this.#calls.shift()
     else if (sentCount > 0) this.#calls.splice(0, sentCount)
+    this.#calls[0]?.takeTurn()
     if (!isRoom) this.#waitForDrain()
     this.#countUnsent()
     if (this.#isEnding && this.#calls.length === 0) this.#endSocket()
@@ -382,6 +396,7 @@ export class Connection implements MemoryReader {
     this.#heldBytes = this.#startedBytes // released one by one as their handlers let go of them
     this.#parts.memory.removeReader(this)
     this.#abort.abort()
+    for (const call of this.#calls) call.takeTurn()
     this.#parts.onClosed(this)
   }
 

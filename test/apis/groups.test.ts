@@ -75,7 +75,7 @@ async function fetchOffset(broker: TestBroker, version: number, group = groupId)
 }
 
 for (const version of versionsOf(JoinGroup)) {
-  test(`JoinGroup v${version}: a member joins, lives and leaves`, async (t) => {
+  test(`T5: JoinGroup v${version}: a member joins, lives and leaves`, async (t) => {
     const broker = await startTestBroker(t)
     const { memberId, generationId } = await enter(broker, version)
     const heartbeatVersion = Math.min(version, 4)
@@ -94,7 +94,7 @@ for (const version of versionsOf(JoinGroup)) {
   })
 }
 
-test('an empty group id is refused where members are meant, in every version', async (t) => {
+test('T23: an empty group id is refused where members are meant, in every version', async (t) => {
   const broker = await startTestBroker(t)
   const member = { groupId: '', memberId: 'm', generationId: 1 }
   const codes: number[] = []
@@ -114,7 +114,7 @@ test('an empty group id is refused where members are meant, in every version', a
 })
 
 for (const version of versionsOf(OffsetCommit)) {
-  test(`OffsetCommit v${version} commits from outside of groups, also for the empty group id`, async (t) => {
+  test(`T23: OffsetCommit v${version} commits from outside of groups, also for the empty group id`, async (t) => {
     const broker = await startTestBroker(t, { topics: { orders: 1 } })
     for (const group of [groupId, '']) {
       const { topics } = await broker.send(OffsetCommit, version, commitRequest(broker, { groupId: group }))
@@ -146,7 +146,7 @@ for (const version of versionsOf(OffsetCommit)) {
 }
 
 for (const version of versionsOf(OffsetFetch)) {
-  test(`OffsetFetch v${version} reads what is committed, many groups at once where the version can`, async (t) => {
+  test(`T12: OffsetFetch v${version} reads what is committed, many groups at once where the version can`, async (t) => {
     const broker = await startTestBroker(t, { topics: { orders: 1 } })
     assert.equal(await commit(broker), 'NONE')
     assert.deepEqual(await fetchOffset(broker, version), [7n, 'm', 'NONE'])
@@ -164,7 +164,7 @@ for (const version of versionsOf(OffsetFetch)) {
 }
 
 for (const version of versionsOf(FindCoordinator)) {
-  test(`FindCoordinator v${version} names the broker for each group`, async (t) => {
+  test(`T12: FindCoordinator v${version} names the broker for each group`, async (t) => {
     const broker = await startTestBroker(t)
     const keys = ['a', '', 'b']
     const request = version >= 4 ? { key: '', coordinatorKeys: keys } : { key: 'a', coordinatorKeys: [] }
@@ -232,7 +232,7 @@ for (const version of versionsOf(DeleteGroups)) {
 }
 
 for (const end of ['a stop', 'kill -9'] as const) {
-  test(`the first request after ${end} finds members and offsets as they were answered`, async (t) => {
+  test(`T24: the first request after ${end} finds members and offsets as they were answered`, async (t) => {
     const disk = new CrashDisk(() => 0)
     const before = await startTestBroker(t, { disk, topics: { orders: 1 } })
     const member = await enter(before)

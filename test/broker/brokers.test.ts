@@ -334,3 +334,16 @@ test('DescribeLogDirs of a broker has the partitions that it is a replica of', a
   const partitions = results[0]!.topics[0]!.partitions.map(({ partitionIndex }) => partitionIndex)
   assert.deepEqual(partitions, [1])
 })
+
+test('metadata that is asked for behind a long poll is that of when it is answered', async (t) => {
+  const cluster = await start(t)
+  const { topicId } = (await describe(cluster)).topic
+  const client = await cluster.connect(1)
+  const polling = client.send(Fetch, 11, fetchRequest({ maxWaitMs: 60_000 }))
+  const asking = client.send(Metadata, 9, metadataRequest(['orders']))
+  await cluster.broker.parts.topics.electLeader(topicId, 1, 3)
+  await produce(cluster, 1, 0, ['a'])
+  await polling
+  const { topics } = await asking
+  assert.equal(topics[0]!.partitions.find(({ partitionIndex }) => partitionIndex === 1)!.leaderId, 3)
+})

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { seededRandom } from '../../src/environment/seeded-random.ts'
 import { MemoryBudget } from '../../src/network/memory-budget.ts'
 import { framed } from './frames.ts'
-import { startServer, turns, type LogLine, type Served } from './served.ts'
+import { startServer, turns, type LogLine, type Pending, type Served } from './served.ts'
 
 const textsStarted = (served: Served): string[] => served.started.map(({ text }) => text)
 const warnings = (served: Served): LogLine[] => served.logged.filter(({ level }) => level === 'warn')
@@ -74,6 +74,32 @@ test('a frame without an answer does not hold up the answers behind it', async (
   served.started[0]?.answerNothing()
   await turns()
   assert.deepEqual(client.answers, ['2', '4'])
+})
+
+test('the turn of a frame comes when all before it are answered, or its client is gone', async (t) => {
+  const served = await startServer(t)
+  const client = await served.connect()
+  await client.send('long poll', 'current', 'behind')
+  const turnsTaken: string[] = []
+  const note = async ({ text, call }: Pending) => {
+    await call.turn()
+    turnsTaken.push(text)
+  }
+  const notes = [note(served.started[0]!)]
+  served.started[0]!.call.admitNext()
+  notes.push(note(served.started[1]!))
+  await turns()
+  assert.deepEqual(turnsTaken, ['long poll'])
+  served.started[0]!.answer('l')
+  await turns()
+  assert.deepEqual(turnsTaken, ['long poll', 'current'])
+  served.started[1]!.call.admitNext()
+  notes.push(note(served.started[2]!))
+  await turns()
+  assert.deepEqual(turnsTaken, ['long poll', 'current'])
+  client.socket.destroy()
+  await Promise.all(notes)
+  assert.deepEqual(turnsTaken, ['long poll', 'current', 'behind'])
 })
 
 test('nothing starts behind a barrier before it and all before it are answered', async (t) => {
