@@ -436,6 +436,7 @@ export class PartitionLog implements LogHandle {
     const { state } = this
     const active = state.activeSegment
     if (active.baseOffset === baseOffset) return active
+    if (!active.isEmpty || !isFirstOfGroup) await this.#syncBeforeRoll()
     const segment = await openSegment(state, baseOffset, true)
     this.sync.noteDirectory()
     if (isFirstOfGroup && active.isEmpty && state.segments.length === 1) {
@@ -445,6 +446,19 @@ export class PartitionLog implements LogHandle {
       state.segments = [...state.segments, segment]
     }
     return segment
+  }
+
+  /**
+   * A new segment must not outlive the end of the one before it: records that a power cut leaves behind a hole would be taken
+   * for the log.
+   */
+  async #syncBeforeRoll(): Promise<void> {
+    try {
+      await this.sync.run()
+    } catch (error) {
+      this.goOffline(failureOf(error).message)
+      throw error
+    }
   }
 
   #mustSync(group: readonly PendingAppend[]): boolean {

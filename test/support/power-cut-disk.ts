@@ -1,10 +1,10 @@
 /**
  * A disk that loses power at the n-th call. What was not synced by then is there, torn, or gone: bytes by sectors of 64, names
- * one by one, as a seed decides: new ones may be missing, and removed ones back. The lock is not needed here, and throws.
+ * one by one, as a seed decides: new ones may be missing, and removed ones back.
  */
 import assert from 'node:assert/strict'
 import type { Random } from '../../src/environment/environment.ts'
-import { DiskError, type DirectoryEntry, type Disk, type DiskFile } from '../../storage/disk.ts'
+import { DiskError, type DirectoryEntry, type Disk, type DiskFile, type DiskLock } from '../../storage/disk.ts'
 
 const sectorBytes = 64
 
@@ -18,8 +18,8 @@ type Entry = Content | 'directory'
 /** What is told of a call that fails. */
 type FaultCode = 'IO' | 'NO_SPACE'
 
-export class CrashDisk implements Disk {
-  readonly root = 'crash-disk'
+export class PowerCutDisk implements Disk {
+  readonly root = 'power-cut-disk'
   readonly #random: Random
   readonly #entries = new Map<string, Entry>([['.', 'directory']])
   /** The names as of the last sync of their directories. */
@@ -51,8 +51,8 @@ export class CrashDisk implements Disk {
   }
 
   /** What is found after the power came back. */
-  afterPowerCut(): CrashDisk {
-    const disk = new CrashDisk(this.#random)
+  afterPowerCut(): PowerCutDisk {
+    const disk = new PowerCutDisk(this.#random)
     const names = [...new Set([...this.#durable.keys(), ...this.#entries.keys()])].sort()
     for (const path of names) {
       const [before, now] = [this.#durable.get(path), this.#entries.get(path)]
@@ -158,11 +158,12 @@ export class CrashDisk implements Disk {
 
   makeDirectory(path: string): Promise<void> {
     return this.#call(path, () => {
-      if (!this.#entries.has(path)) this.#entries.set(path, 'directory')
+      if (path !== '' && !this.#entries.has(path)) this.#entries.set(path, 'directory')
     })
   }
 
-  syncDirectory(path: string): Promise<void> {
+  syncDirectory(directory: string): Promise<void> {
+    const path = directory === '' ? '.' : directory
     return this.#call(path, () => {
       for (const name of this.#durable.keys()) {
         if (name !== '.' && parentOf(name) === path && !this.#entries.has(name)) this.#durable.delete(name)
@@ -177,7 +178,8 @@ export class CrashDisk implements Disk {
     return this.#call(path, () => this.#entries.has(path))
   }
 
-  list(path: string): Promise<readonly DirectoryEntry[]> {
+  list(directory: string): Promise<readonly DirectoryEntry[]> {
+    const path = directory === '' ? '.' : directory
     return this.#call(path, () =>
       [...this.#entries]
         .filter(([name]) => name !== '.' && parentOf(name) === path)
@@ -191,17 +193,27 @@ export class CrashDisk implements Disk {
       if (!entry) throw new DiskError('NOT_FOUND', from, `${from} is missing`)
       this.#entries.delete(from)
       this.#entries.set(to, entry)
+      for (const [name, inside] of this.#entriesIn(from)) {
+        this.#entries.delete(name)
+        this.#entries.set(`${to}${name.slice(from.length)}`, inside)
+      }
     })
   }
 
   remove(path: string): Promise<void> {
     return this.#call(path, () => {
       this.#entries.delete(path)
+      for (const [name] of this.#entriesIn(path)) this.#entries.delete(name)
     })
   }
 
-  lock(): Promise<never> {
-    throw new Error('not needed here')
+  #entriesIn(directory: string): [string, Entry][] {
+    return [...this.#entries].filter(([name]) => name.startsWith(`${directory}/`))
+  }
+
+  /** Whoever held it has no power any more. */
+  lock(): Promise<DiskLock> {
+    return Promise.resolve({ release: () => Promise.resolve() })
   }
 }
 
