@@ -63,7 +63,8 @@ export function placementOf({ broker }: Context, { topic, partitionIndex, log }:
   }
 }
 
-const staleLeaderErrors: ReadonlySet<number> = new Set(
+/** What a client hears whose metadata is old. */
+export const staleLeaderErrors: ReadonlySet<number> = new Set(
   (['NOT_LEADER_OR_FOLLOWER', 'FENCED_LEADER_EPOCH'] satisfies ErrorName[]).map((name) => errorCodes[name]),
 )
 

@@ -6,7 +6,7 @@ import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
 import { checkInSync, checkWritable, parseProducedBatch, refuseTransactions } from '../topics/append.ts'
 import type { Topic } from '../topics/topics.ts'
 import { CloseConnectionError, defineHandler, type Context } from './handler.ts'
-import { findLedPartition, findTopic, leaderHintOf } from './find-topic.ts'
+import { findLedPartition, findTopic, leaderHintOf, staleLeaderErrors } from './find-topic.ts'
 
 type Request = RequestOf<typeof Produce>
 type Response = ResponseInput<typeof Produce>
@@ -172,19 +172,20 @@ const leaderHintsFromVersion = 10
 
 /** Tells a client that asked the wrong broker who leads, and where that is (KIP-951). */
 function withLeaderHints(response: Response, context: Context): Response {
-  if (context.apiVersion < leaderHintsFromVersion) return response
-  let isHinted = false
+  const isStale = response.responses.some(({ partitionResponses }) =>
+    partitionResponses.some(({ errorCode }) => staleLeaderErrors.has(errorCode)),
+  )
+  if (!isStale || context.apiVersion < leaderHintsFromVersion) return response
   const { topics } = context.broker
   const responses = response.responses.map((answered) => {
     const topic = topics.findById(answered.topicId ?? zeroUuid) ?? topics.find(answered.name ?? '')
     const partitionResponses = answered.partitionResponses.map((partition) => {
       const currentLeader = leaderHintOf(context, topic, partition)
-      isHinted ||= currentLeader !== undefined
       return currentLeader ? { ...partition, currentLeader } : partition
     })
     return { ...answered, partitionResponses }
   })
-  return isHinted ? { ...response, responses, nodeEndpoints: [...context.broker.endpoints()] } : response
+  return { ...response, responses, nodeEndpoints: [...context.broker.endpoints()] }
 }
 
 function closeOnFailure({ responses }: Response): void {
