@@ -1,6 +1,7 @@
 /** The load of the demo: batches of every codec, one request at a time, over the broker's own codecs. */
 import { frameRequest, parseResponse } from '../../../protocol/frame.ts'
-import { CreateTopics, Produce } from '../../../protocol/apis/index.ts'
+import { CreateTopics } from '../../../protocol/apis/create-topics.ts'
+import { Produce } from '../../../protocol/apis/produce.ts'
 import { compressions } from '../../../protocol/records/batch.ts'
 import { buildBatch } from '../../../protocol/records/build.ts'
 import { zeroUuid, type Api, type RequestInput, type ResponseOf } from '../../../protocol/schema.ts'
