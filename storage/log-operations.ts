@@ -49,15 +49,21 @@ export async function removeBefore(log: PartitionLog): Promise<{ segments: numbe
   return { segments: count, bytes }
 }
 
-/** Removes segments, the newest first: whatever a crash leaves is a beginning of the log. */
 async function removeAll(log: PartitionLog, segments: readonly Segment[]): Promise<void> {
   if (segments.length === 0) return
   await log.checkpoint.settled()
   log.state.generation += 1
   log.sync.noteDirectory()
+  for (const segment of segments) log.sync.forget(segment)
+  for (const segment of segments) await segment.retire('remove')
+}
+
+/** Removes the last segments, the newest first and each durably: whatever a crash leaves is a beginning of the log. */
+async function removeFromEnd(log: PartitionLog, segments: readonly Segment[]): Promise<void> {
+  const { disk, folder } = log.state
   for (const segment of segments.toReversed()) {
-    log.sync.forget(segment)
-    await segment.retire('remove')
+    await removeAll(log, [segment])
+    await disk.syncDirectory(folder)
   }
 }
 
@@ -66,7 +72,7 @@ export async function startAt(log: PartitionLog, offset: bigint, saveLogStarts: 
   const { segments } = state
   state.generation += 1
   await log.checkpoint.forget()
-  await removeAll(log, segments)
+  await removeFromEnd(log, segments)
   state.segments = []
   state.logStartOffset = offset
   state.highWatermark = offset
@@ -96,7 +102,7 @@ export async function truncateTo(log: PartitionLog, offset: bigint): Promise<Log
   const { sizeBytes, logEndOffset } = await cutOf(cut, offset)
   if (state.noted && state.noted.endOffset > logEndOffset) await log.checkpoint.forget()
   else await log.checkpoint.settled()
-  await removeAll(log, removed)
+  await removeFromEnd(log, removed)
   // Out of use first: whoever still walks over its bytes must not take what goes for damage.
   cut.acquire()
   await cut.retire('close')

@@ -17,6 +17,7 @@ import {
   type OpenOptions,
 } from './disk.ts'
 import { lockDirectory } from './node-lock.ts'
+import { replaceByRename } from './replace-file.ts'
 
 /** What one `writev` takes at most on Linux and macOS. */
 const maxVectors = 1024
@@ -94,19 +95,8 @@ export class NodeDisk implements Disk {
     return this.#runner(name)<Uint8Array>('housekeeping', (done) => fs.readFile(this.#resolve(name), done))
   }
 
-  async replaceFile(name: string, content: Uint8Array, options: Pick<OpenOptions, 'isPrivate'> = {}): Promise<void> {
-    const aside = `${name}.tmp`
-    if (options.isPrivate === true) await this.remove(aside) // what a crash left keeps the mode that it has
-    const file = await this.open(aside, { create: true, ...options })
-    try {
-      await file.truncate(0)
-      await file.write(0, [content])
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await this.rename(aside, name)
-    await this.syncDirectory(parentOf(name))
+  replaceFile(name: string, content: Uint8Array, options: Pick<OpenOptions, 'isPrivate'> = {}): Promise<void> {
+    return replaceByRename(this, name, content, options)
   }
 
   async makeDirectory(name: string): Promise<void> {
@@ -288,8 +278,4 @@ const codeByErrno: Record<string, DiskErrorCode> = {
 
 function diskErrorOf(error: NodeJS.ErrnoException, name: string): DiskError {
   return new DiskError(codeByErrno[error.code ?? ''] ?? 'IO', name, error.message, { cause: error })
-}
-
-function parentOf(name: string): string {
-  return name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : ''
 }

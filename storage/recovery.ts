@@ -166,28 +166,34 @@ async function removeFolder(disk: Disk, folder: string, topicId: string): Promis
 
 /** Opens the segments that are not, or not wholly, noted, up to the first damage; what follows it goes. Returns the bytes given up. */
 async function loadSegments(state: LogState, bases: readonly bigint[], options: RecoveryOptions): Promise<number> {
-  let lostBytes = 0
-  let isDamaged = false
   const resumed = state.segments.at(-1)
-  for (const baseOffset of bases) {
-    if (resumed && baseOffset < resumed.baseOffset) continue
-    const segment = baseOffset === resumed?.baseOffset ? resumed : await openSegment(state, baseOffset)
+  const unread = resumed ? bases.filter((baseOffset) => baseOffset >= resumed.baseOffset) : bases
+  for (const [index, baseOffset] of unread.entries()) {
+    const before = state.segments.at(-1)
+    const isResumed = baseOffset === resumed?.baseOffset
+    if (!isResumed && before && baseOffset < before.nextOffset) return removeFrom(state, unread.slice(index))
+    const segment = isResumed ? resumed : await openSegment(state, baseOffset)
     const sizeBytes = await segment.fileSize()
-    if (isDamaged || (segment !== resumed && baseOffset < (state.segments.at(-1)?.nextOffset ?? 0n))) {
-      lostBytes += sizeBytes
-      isDamaged = true
-      await segment.retire('remove')
-      continue
-    }
     await replay(state, segment, { sizeBytes, ...options })
-    if (segment !== resumed) state.segments.push(segment)
+    if (!isResumed) state.segments.push(segment)
     if (segment.sizeBytes === sizeBytes) continue
-    isDamaged = true
-    lostBytes += sizeBytes - segment.sizeBytes
+    const removedBytes = await removeFrom(state, unread.slice(index + 1))
     await segment.dropUnnoted()
+    return removedBytes + sizeBytes - segment.sizeBytes
   }
-  if (isDamaged) await state.disk.syncDirectory(state.folder)
-  return lostBytes
+  return 0
+}
+
+/** Removes what lies behind damage, the newest first and each durably: whatever a crash leaves is a beginning of the log, and damage. */
+async function removeFrom(state: LogState, bases: readonly bigint[]): Promise<number> {
+  let removedBytes = 0
+  for (const baseOffset of bases.toReversed()) {
+    const segment = await openSegment(state, baseOffset)
+    removedBytes += await segment.fileSize()
+    await segment.retire('remove')
+    await state.disk.syncDirectory(state.folder)
+  }
+  return removedBytes
 }
 
 /** Notes the batches behind what is noted of a segment, up to the first that does not belong there. */

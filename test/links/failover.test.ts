@@ -97,7 +97,7 @@ for (const step of ['decided', 'fenced', 'promoted', 'stopped'] as const) {
     await crashed
     stopped.add(disk)
     await pair.mirror.broker.stop().catch(() => undefined)
-    const survivor = await disk.crash()
+    const survivor = disk.crash()
     const { network } = pair
     const mirror = await startTestBroker(t, { network, disk: survivor, host: 'mirror.test', port: 9093, seed: 23 })
     await untilStopped(mirror)

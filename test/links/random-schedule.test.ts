@@ -195,7 +195,7 @@ class Schedule {
     this.#disk.tornShare = this.random.below(100) / 100
     this.#disk.fault = () => 'IO'
     await mirror.broker.stop().catch(() => undefined) // its disk does nothing any more
-    this.#disk = keepsUnsynced ? this.#disk.kill() : await this.#disk.crash()
+    this.#disk = keepsUnsynced ? this.#disk.kill() : this.#disk.crash()
   }
 
   async #restartMirror(): Promise<void> {

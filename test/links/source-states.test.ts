@@ -174,7 +174,7 @@ test('a mirror that lost its records with the power, but not its log start withi
   disk.fault = () => 'IO'
   isKilled = true
   await pair.mirror.broker.stop().catch(() => undefined)
-  const survivor = await disk.crash()
+  const survivor = disk.crash()
   // The batch that reaches into the log begins a file of its own; power is lost again in the middle of its write.
   const { promise: torn, resolve: tear } = Promise.withResolvers<void>()
   survivor.fault = (operation, path) => {
@@ -186,7 +186,7 @@ test('a mirror that lost its records with the power, but not its log start withi
   const first = await startTestBroker(cleanup as typeof t, { network, disk: survivor, port: 9093, seed: 23 })
   await torn
   await first.broker.stop().catch(() => undefined)
-  const mirror = await startTestBroker(t, { network, disk: await survivor.crash(), port: 9093, seed: 24 })
+  const mirror = await startTestBroker(t, { network, disk: survivor.crash(), port: 9093, seed: 24 })
   await untilEnd({ ...pair, mirror }, 8n)
   assert.equal(describe(mirror).partitions[0]!.logStartOffset, 6n)
   assert.deepEqual(await bytesOf(mirror), Buffer.from(partition.batches[0]!))

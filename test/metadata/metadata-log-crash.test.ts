@@ -9,7 +9,7 @@ import { LogMetadataStore, metadataLogPath } from '../../src/metadata/metadata-l
 import { record, type MetadataImage, type MetadataRecord } from '../../src/metadata/metadata-store.ts'
 import { DiskError } from '../../storage/disk.ts'
 import { append, configOf, idOf, topicOf } from '../contracts/metadata-store.ts'
-import { PowerCutDisk } from '../support/power-cut-disk.ts'
+import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
 
 /** Each is acknowledged before the next; some are larger than a few sectors, one removes. The log takes several snapshots. */
 const changes: readonly (readonly MetadataRecord[])[] = [
@@ -36,13 +36,13 @@ function seenIn({ topics, links }: MetadataImage): Seen {
   return { topics, links }
 }
 
-function openLog(disk: PowerCutDisk, bytesBetweenSnapshots = 600): Promise<LogMetadataStore> {
+function openLog(disk: CrashDisk, bytesBetweenSnapshots = 600): Promise<LogMetadataStore> {
   const environment = { disk, clock: nodeClock, random: seededRandom(7), logger: silentLogger }
   return LogMetadataStore.open(environment, { nodeId: 1, bytesBetweenSnapshots })
 }
 
 /** Makes the changes until the disk fails; how many were acknowledged, and what was seen after each. */
-async function run(disk: PowerCutDisk): Promise<{ acknowledged: number; seen: Seen[] }> {
+async function run(disk: CrashDisk): Promise<{ acknowledged: number; seen: Seen[] }> {
   const seen: Seen[] = []
   try {
     const store = await openLog(disk)
@@ -60,12 +60,12 @@ async function run(disk: PowerCutDisk): Promise<{ acknowledged: number; seen: Se
 }
 
 const clean = await (async () => {
-  const disk = new PowerCutDisk(seededRandom(0))
+  const disk = new CrashDisk(seededNumbers(0))
   const { acknowledged, seen } = await run(disk)
   assert.equal(acknowledged, changes.length)
   assert(disk.paths.filter((path) => path.endsWith('.checkpoint')).length === 2, 'the run takes snapshots')
   assert(!disk.paths.includes(metadataLogPath), 'the run deletes a segment')
-  return { calls: disk.calls, seen }
+  return { calls: disk.callCount, seen }
 })()
 
 /** The image after a power cut is the one of the last acknowledged change, or of the one that was under way. */
@@ -87,17 +87,17 @@ function assertSurvived(image: MetadataImage, acknowledged: number): void {
 
 for (let seed = 1; seed <= 12; seed++) {
   test(`a power cut at any disk call loses nothing acknowledged and halves no change (seed ${seed})`, async () => {
-    const random = seededRandom(seed)
+    const random = seededNumbers(seed)
     for (let call = 1; call <= clean.calls; call++) {
-      const disk = new PowerCutDisk(random)
+      const disk = new CrashDisk(random)
       disk.failAt(call)
       const { acknowledged } = await run(disk)
 
-      const second = disk.afterPowerCut()
-      second.failAt(1 + random.below(20)) // the power fails again, during recovery or soon after
+      const second = disk.crash()
+      second.failAt(1 + Math.floor(random() * 20)) // the power fails again, during recovery or soon after
       await openLog(second).catch((error: unknown) => assert(error instanceof DiskError))
 
-      const store = await openLog(second.afterPowerCut())
+      const store = await openLog(second.crash())
       assertSurvived(store.image, acknowledged)
       await append(store, topicOf('after'))
       assert(store.image.topics.has('after'))
@@ -108,7 +108,7 @@ for (let seed = 1; seed <= 12; seed++) {
 
 test('a failed write or sync closes the log for writes, and the image stays what was acknowledged', async () => {
   for (const call of [1, 2]) {
-    const disk = new PowerCutDisk(seededRandom(call))
+    const disk = new CrashDisk(seededNumbers(call))
     const store = await openLog(disk)
     await append(store, topicOf('a'))
     const { image } = store
@@ -129,7 +129,7 @@ test('a failed write or sync closes the log for writes, and the image stays what
 })
 
 test('what was read at the start is synced before anybody acts on it', async () => {
-  const disk = new PowerCutDisk(seededRandom(3))
+  const disk = new CrashDisk(seededNumbers(3))
   const store = await openLog(disk)
   disk.failAt(2, { once: true, withoutEffect: true }) // the sync of the append: its bytes are written and not durable
   const result = await store.append(topicOf('a'))
@@ -138,14 +138,14 @@ test('what was read at the start is synced before anybody acts on it', async () 
   const { image } = again
   assert(image.topics.has('a'))
   for (let round = 0; round < 20; round++) {
-    const later = await openLog(disk.afterPowerCut())
+    const later = await openLog(disk.crash())
     assert.deepEqual(seenIn(later.image), seenIn(image))
   }
 })
 
 test('a log whose disk is full takes the change back, and works again once there is room', async () => {
   for (let seed = 1; seed <= 20; seed++) {
-    const disk = new PowerCutDisk(seededRandom(seed))
+    const disk = new CrashDisk(seededNumbers(seed))
     const store = await openLog(disk)
     await append(store, topicOf('a'))
     const { image } = store
@@ -155,14 +155,14 @@ test('a log whose disk is full takes the change back, and works again once there
     assert(queued.ok)
     assert.equal(queued.offset, image.offset + 2n)
     assert.deepEqual([...store.image.topics.keys()], ['a', 'c'])
-    const again = await openLog(disk.afterPowerCut())
+    const again = await openLog(disk.crash())
     assert.deepEqual([...again.image.topics.keys()], ['a', 'c'])
   }
 })
 
 test('a log that cannot take a change back from a full disk takes no more changes', async () => {
   for (const call of [2, 3]) {
-    const disk = new PowerCutDisk(seededRandom(call))
+    const disk = new CrashDisk(seededNumbers(call))
     const store = await openLog(disk)
     const inner = store.append(topicOf('a'))
     disk.failAt(1, { code: 'NO_SPACE', withoutEffect: true }) // the write, and the cut behind it
@@ -178,7 +178,7 @@ test('a snapshot that fails at any disk call costs nothing, and later ones are w
   let snapshots = 0
   for (let call = 1; call <= 60; call++) {
     for (const code of ['IO', 'NO_SPACE'] as const) {
-      const disk = new PowerCutDisk(seededRandom(call))
+      const disk = new CrashDisk(seededNumbers(call))
       const store = await openLog(disk, 1)
       disk.failAt(call, { once: true, code })
       const results = [
@@ -191,7 +191,7 @@ test('a snapshot that fails at any disk call costs nothing, and later ones are w
       const seen = seenIn(store.image)
       await store.close()
       disk.failAt(Infinity)
-      assert.deepEqual(seenIn((await openLog(disk.afterPowerCut())).image), seen, `call ${call}`)
+      assert.deepEqual(seenIn((await openLog(disk.crash())).image), seen, `call ${call}`)
       assert.deepEqual(seenIn((await openLog(disk)).image), seen, `call ${call}`)
       assert.deepEqual(
         disk.paths.filter((path) => path.endsWith('.part')),

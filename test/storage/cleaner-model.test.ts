@@ -41,7 +41,7 @@ for (let seed = 0; seed < 24; seed++) {
       } else {
         const isPowerCut = what > 0.98
         if (isPowerCut) assert((await store.flush()).ok)
-        disk = isPowerCut ? await disk.crash() : disk.kill()
+        disk = isPowerCut ? disk.crash() : disk.kill()
         store = await openTestStore({ disk, ...options })
         log = await openTestLog(store, { config, isMirror })
         model.cutAt(store.view(log).logEndOffset)

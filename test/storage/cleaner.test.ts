@@ -237,7 +237,7 @@ test('what supersedes a record is durable before the record goes', async () => {
   // In a segment of its own, that loses nothing and is not written anew.
   await write(store, log, ['key=new', '4=x', '5=x', '6=x', '7=x'])
   assert((await clean(store)).cleaned)
-  const after = await openLog({}, { disk: await disk.crash(), ...options })
+  const after = await openLog({}, { disk: disk.crash(), ...options })
   const values = await readAllValues(after.store, after.log)
   assert(values.includes('new') || values.includes('old'), values.join())
 })
@@ -281,12 +281,13 @@ test('a power cut at any disk call of a cleaning loses nothing that was synced, 
     isOver = disk.callCount < from + failing
     disk.fault = () => undefined
 
-    const store = await openTestStore({ ...options, disk: await disk.crash() })
+    const survivor = disk.crash()
+    const store = await openTestStore({ ...options, disk: survivor })
     const again = await openTestLog(store, { config })
     assert(store.view(again).logEndOffset >= end, `call ${failing}`)
     model.cutAt(store.view(again).logEndOffset)
     await model.check(store, again)
-    const names = (await disk.list('orders-0')).map((entry) => entry.name)
+    const names = (await survivor.list('orders-0')).map((entry) => entry.name)
     assert.deepEqual(
       names.filter((name) => /\.(?:cleaned|swap|deleted|replaces)$/.test(name)),
       [],

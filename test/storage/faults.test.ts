@@ -43,7 +43,7 @@ for (const tornShare of [0, 0.5, 1]) {
       assert(result.ok && !result.duplicate && result.baseOffset === BigInt(sequence))
     }
     assert.deepEqual(await readAllValues(store, log), ['0', '1', '2'])
-    const again = await openOn(await disk.crash())
+    const again = await openOn(disk.crash())
     assert((await readAllValues(again.store, again.log)).length <= 3)
   })
 }
@@ -230,7 +230,7 @@ for (let seed = 0; seed < 25; seed++) {
       sent.push(...values)
       if (isDurable) durable = sent.length
     }
-    const after = await openOn(await disk.crash(), config)
+    const after = await openOn(disk.crash(), config)
     const survived = await readAllValues(after.store, after.log)
     assert.deepEqual(survived, sent.slice(0, survived.length))
     assert(survived.length >= durable, `${survived.length} of ${durable} durable records`)
@@ -300,7 +300,7 @@ test('a promote that breaks off at any disk call converges when it is repeated a
     const first = await store.promote(log, decision, link)
     const isFailing = disk.callCount >= from + failing
     disk.fault = () => undefined
-    const again = await openTestStore({ disk: failing % 2 === 0 ? disk : await disk.crash() })
+    const again = await openTestStore({ disk: failing % 2 === 0 ? disk : disk.crash() })
     const its = await openTestLog(again, mirrorTopic)
     const end = again.view(its).logEndOffset
     if (!first.ok && end < 2n) continue // the power cut took unsynced bytes of the mirror: its link fetches them again

@@ -252,7 +252,7 @@ test('a power cut at any disk call leaves a beginning of the log with all that w
       () => false,
     )
     if (!isDone) await new Promise((resolve) => setImmediate(resolve))
-    const after = await disk.crash()
+    const after = disk.crash()
     const { store, log } = await open(after, { isMirror: true })
     const batches = await readAllBatches(store, log)
     const survived = batches.map(({ header }) => `${header.partitionLeaderEpoch}/${header.baseOffset}`)
