@@ -3,10 +3,14 @@
  *
  *   load produce BOOTSTRAP TOPIC RECORDS BYTES PARTITIONS [CONFIG VALUE]...
  *   load consume BOOTSTRAP TOPIC RECORDS BYTES PARTITIONS [CONFIG VALUE]...
+ *   load latency BOOTSTRAP TOPIC RECORDS BYTES PARTITIONS BYTES_PER_SECOND WARM_UP_RECORDS [CONFIG VALUE]...
  *
- * Prints one line of JSON: records, failures, bytes, seconds. The library comes without headers (inside confluent-kafka), so what
- * is used of its public interface is declared here.
+ * Prints one line of JSON: records, failures, bytes, seconds. `latency` sends at a steady pace and reads the same records back: it
+ * adds the times from when a record was due to when the consumer had it, in ms, without those of the warm-up. A producer that
+ * falls behind its pace does not hide that: the clock of a record starts when it was due, not when it was sent.
+ * The library comes without headers (inside confluent-kafka), so what is used of its public interface is declared here.
  */
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +48,7 @@ extern int rd_kafka_flush(rd_kafka_t *, int);
 extern rd_kafka_queue_t *rd_kafka_queue_new(rd_kafka_t *);
 extern int rd_kafka_consume_start_queue(rd_kafka_topic_t *, int32_t, int64_t, rd_kafka_queue_t *);
 extern ssize_t rd_kafka_consume_batch_queue(rd_kafka_queue_t *, int, rd_kafka_message_t **, size_t);
+extern rd_kafka_message_t *rd_kafka_consume_queue(rd_kafka_queue_t *, int);
 extern void rd_kafka_message_destroy(rd_kafka_message_t *);
 
 static char error[512];
@@ -127,14 +132,101 @@ static void consume(rd_kafka_conf_t *conf, const char *topic_name, long records,
   report(consumed, bytes, seconds() - started);
 }
 
-int main(int argc, char **argv) {
-  if (argc < 7) fail("usage: load produce|consume BOOTSTRAP TOPIC RECORDS BYTES PARTITIONS [CONFIG VALUE]...");
+/* What the two sides of `latency` share. */
+static const char *paced_topic;
+static long paced_records, warm_up_records;
+static int paced_partitions;
+static double *latencies_ms;
+static long latency_count;
+static double last_read;
+
+static void *read_paced(void *argument) {
+  rd_kafka_t *client = argument;
+  rd_kafka_topic_t *topic = rd_kafka_topic_new(client, paced_topic, NULL);
+  rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+  for (int at = 0; at < paced_partitions; at++) rd_kafka_consume_start_queue(topic, at, FROM_BEGINNING, queue);
+  double patience = seconds() + 120;
+  for (long consumed = 0; consumed < paced_records && seconds() < patience;) {
+    rd_kafka_message_t *message = rd_kafka_consume_queue(queue, 1000);
+    if (!message) continue;
+    if (!message->err) {
+      double due[2];
+      memcpy(due, message->payload, sizeof due);
+      last_read = seconds();
+      if (due[1] >= (double)warm_up_records) latencies_ms[latency_count++] = (last_read - due[0]) * 1e3;
+      consumed++;
+      patience = last_read + 30;
+    }
+    rd_kafka_message_destroy(message);
+  }
+  return NULL;
+}
+
+static void sleep_until(double when) {
+  struct timespec at = {(time_t)when, (long)((when - (double)(time_t)when) * 1e9)};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+}
+
+static int by_value(const void *left, const void *right) {
+  double a = *(const double *)left, b = *(const double *)right;
+  return (a > b) - (a < b);
+}
+
+static double at_share(double share) {
+  return latency_count == 0 ? 0 : latencies_ms[(long)((double)(latency_count - 1) * share)];
+}
+
+/* Each value begins with when it was due and its number. */
+static void latency(rd_kafka_conf_t *conf, rd_kafka_conf_t *consumer_conf, size_t size, double bytes_per_second) {
+  rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+  rd_kafka_t *producer = open_client(PRODUCER, conf), *consumer = open_client(CONSUMER, consumer_conf);
+  rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, paced_topic, NULL);
+  pthread_t reader;
+  latencies_ms = malloc(sizeof(double) * (size_t)paced_records);
+  char *payload = payload_of(size < 16 ? 16 : size);
+  if (pthread_create(&reader, NULL, read_paced, consumer)) fail("no thread for the consumer");
+  double per_tick = bytes_per_second / 1000 / (double)size, started = seconds() + 0.5;
+  for (long at = 0; at < paced_records; at++) {
+    /* A tick is a millisecond: all records of a tick are due at its end. */
+    double tick = (double)(long)((double)at / per_tick) + 1, due[2] = {started + tick / 1000, (double)at};
+    if (seconds() < due[0]) {
+      rd_kafka_poll(producer, 0);
+      sleep_until(due[0]);
+    }
+    memcpy(payload, due, sizeof due);
+    while (rd_kafka_produce(topic, (int32_t)(at % paced_partitions), COPY_PAYLOAD, payload, size, NULL, 0, NULL) == -1)
+      rd_kafka_poll(producer, 1);
+  }
+  rd_kafka_flush(producer, 60000);
+  pthread_join(reader, NULL);
+  failed = paced_records - warm_up_records - latency_count;
+  qsort(latencies_ms, (size_t)latency_count, sizeof(double), by_value);
+  double elapsed = last_read - started;
+  printf("{\"records\":%ld,\"failed\":%ld,\"bytes\":%.0f,\"seconds\":%.4f,\"p50Ms\":%.3f,\"p99Ms\":%.3f,\"p999Ms\":%.3f,\"maxMs\":%.3f}\n",
+         latency_count, failed, (double)delivered * (double)size, elapsed, at_share(0.5), at_share(0.99), at_share(0.999), at_share(1));
+  fflush(stdout);
+}
+
+static rd_kafka_conf_t *conf_of(const char *bootstrap, char **pairs, int count) {
   rd_kafka_conf_t *conf = rd_kafka_conf_new();
-  set(conf, "bootstrap.servers", argv[2]);
-  for (int at = 7; at + 1 < argc; at += 2) set(conf, argv[at], argv[at + 1]);
+  set(conf, "bootstrap.servers", bootstrap);
+  for (int at = 0; at + 1 < count; at += 2) set(conf, pairs[at], pairs[at + 1]);
+  return conf;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 7) fail("usage: load produce|consume|latency BOOTSTRAP TOPIC RECORDS BYTES PARTITIONS ... (see its source)");
   long records = atol(argv[4]);
   size_t size = (size_t)atol(argv[5]);
   int partitions = atoi(argv[6]);
+  if (strcmp(argv[1], "latency") == 0) {
+    if (argc < 9) fail("usage: load latency BOOTSTRAP TOPIC RECORDS BYTES PARTITIONS BYTES_PER_SECOND WARM_UP_RECORDS ...");
+    paced_topic = argv[3], paced_records = records, paced_partitions = partitions, warm_up_records = atol(argv[8]);
+    rd_kafka_conf_t *consumer = conf_of(argv[2], (char *[]){"socket.nagle.disable", "true"}, 2);
+    latency(conf_of(argv[2], argv + 9, argc - 9), consumer, size, atof(argv[7]));
+    _Exit(failed > 0);
+  }
+  rd_kafka_conf_t *conf = conf_of(argv[2], argv + 7, argc - 7);
   if (strcmp(argv[1], "produce") == 0) produce(conf, argv[3], records, size, partitions);
   else consume(conf, argv[3], records, partitions);
   _Exit(failed > 0); /* closing the client would wait for connections that nobody measures */
