@@ -13,7 +13,9 @@ const largestChunkBytes = 256 * 1024
 export class TailBudget {
   readonly limitBytes: number
   #usedBytes = 0
-  readonly #chunks = new Map<TailChunk, TailCache>()
+  /** The chunks of all tails form a list from the oldest to the newest: a queue that any of them can leave. */
+  #oldest: TailChunk | undefined
+  #newest: TailChunk | undefined
   readonly #onChange: (grownBytes: number) => void
 
   /** `onChange` hears by how many bytes the tails have grown, negative when they shrink: for a budget of the whole process. */
@@ -26,50 +28,93 @@ export class TailBudget {
     return this.#usedBytes
   }
 
-  add(chunk: TailChunk, owner: TailCache): void {
-    this.#chunks.set(chunk, owner)
+  add(chunk: TailChunk): void {
+    chunk.older = this.#newest
+    if (this.#newest) this.#newest.newer = chunk
+    else this.#oldest = chunk
+    this.#newest = chunk
     this.#usedBytes += chunk.heldBytes
     this.#onChange(chunk.heldBytes)
     this.evictTo(this.limitBytes)
   }
 
+  /** To be called once for each chunk that was added. */
   remove(chunk: TailChunk): void {
-    if (!this.#chunks.delete(chunk)) return
+    if (chunk.older) chunk.older.newer = chunk.newer
+    else this.#oldest = chunk.newer
+    if (chunk.newer) chunk.newer.older = chunk.older
+    else this.#newest = chunk.older
+    chunk.older = undefined
+    chunk.newer = undefined
     this.#usedBytes -= chunk.heldBytes
     this.#onChange(-chunk.heldBytes)
   }
 
   /** Lets go of the oldest chunks until the tails hold at most this many bytes, or only one chunk. */
   evictTo(sizeBytes: number): void {
-    while (this.#usedBytes > sizeBytes && this.#chunks.size > 1) {
-      const [oldest, its] = this.#chunks.entries().next().value!
-      its.evictThrough(oldest)
+    while (this.#usedBytes > sizeBytes && this.#oldest && this.#oldest !== this.#newest) {
+      this.#oldest.owner.evictThrough(this.#oldest)
     }
   }
 }
 
 /** Batches that follow each other in one segment, and in these bytes. */
 export class TailChunk {
+  readonly owner: TailCache
   readonly bytes: Uint8Array
+  /** The memory that goes when this does: all of what the bytes are a view of. */
+  readonly heldBytes: number
   readonly segmentBaseOffset: bigint
   usedBytes = 0
   readonly firstOffset: bigint
   lastOffset: bigint
-  /** Of each batch: its first and last offset relative to `firstOffset`, and where it ends in `bytes`. */
-  readonly firsts: number[] = []
-  readonly lasts: number[] = []
-  readonly ends: number[] = []
+  /** Of each batch, three numbers in turn: its first and last offset relative to `firstOffset`, and where it ends in `bytes`. */
+  readonly spans: number[] = []
+  older: TailChunk | undefined
+  newer: TailChunk | undefined
 
-  constructor(bytes: Uint8Array, segmentBaseOffset: bigint, firstOffset: bigint) {
+  constructor(owner: TailCache, bytes: Uint8Array, place: BatchPlace) {
+    this.owner = owner
     this.bytes = bytes
-    this.segmentBaseOffset = segmentBaseOffset
-    this.firstOffset = firstOffset
-    this.lastOffset = firstOffset - 1n
+    this.heldBytes = bytes.buffer.byteLength
+    this.segmentBaseOffset = place.segmentBaseOffset
+    this.firstOffset = place.baseOffset
+    this.lastOffset = place.baseOffset - 1n
   }
 
-  /** The memory that goes when this does: all of what the bytes are a view of. */
-  get heldBytes(): number {
-    return this.bytes.buffer.byteLength
+  get batchCount(): number {
+    return this.spans.length / 3
+  }
+
+  /** Where a batch ends in `bytes`, and the next one begins; that of batch -1 is where the first one begins. */
+  endAt(batch: number): number {
+    return batch < 0 ? 0 : this.spans[batch * 3 + 2]!
+  }
+
+  /** One behind the last offset of a batch. */
+  nextOffsetAt(batch: number): bigint {
+    return this.firstOffset + BigInt(this.spans[batch * 3 + 1]! + 1)
+  }
+
+  /** The number of the batch that holds an offset, or of the next one behind it. */
+  batchAt(offset: bigint): number {
+    return offset <= this.firstOffset ? 0 : this.#find(1, Number(offset - this.firstOffset))
+  }
+
+  /** How many batches begin below an offset. */
+  countBelow(offset: bigint): number {
+    return offset > this.lastOffset ? this.batchCount : this.#find(0, Number(offset - this.firstOffset))
+  }
+
+  /** The number of the first batch for which one of its three numbers is at least `wanted`. */
+  #find(which: 0 | 1, wanted: number): number {
+    let [low, high] = [0, this.batchCount]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.spans[middle * 3 + which]! < wanted) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }
 
@@ -132,23 +177,23 @@ export class TailCache {
     for (let index = this.#chunkIndexOf(offset); index < this.#chunks.length; index++) {
       const chunk = this.#chunks[index]!
       if (chunk.firstOffset >= endOffset) break
-      const from = chunk.firstOffset >= offset ? 0 : batchIndexOf(chunk.lasts, Number(offset - chunk.firstOffset))
-      const start = from === 0 ? 0 : chunk.ends[from - 1]!
+      const from = chunk.batchAt(offset)
+      const start = chunk.endAt(from - 1)
       let until = from
-      const visible = endOffset > chunk.lastOffset ? Infinity : Number(endOffset - chunk.firstOffset)
-      while (until < chunk.ends.length && chunk.firsts[until]! < visible) {
-        const isWithin = sizeBytes + chunk.ends[until]! - start <= limit.maxBytes
+      const visible = chunk.countBelow(endOffset)
+      while (until < visible) {
+        const isWithin = sizeBytes + chunk.endAt(until) - start <= limit.maxBytes
         if (!isWithin && !minOneBatch) break
         minOneBatch = false
         until += 1
       }
       if (until > from) {
-        const end = chunk.ends[until - 1]!
+        const end = chunk.endAt(until - 1)
         chunks.push(chunk.bytes.subarray(start, end))
         sizeBytes += end - start
-        upperBound = chunk.firstOffset + BigInt(chunk.lasts[until - 1]!) + 1n
+        upperBound = chunk.nextOffsetAt(until - 1)
       }
-      if (until < chunk.ends.length) break
+      if (until < chunk.batchCount) break
     }
     return { chunks, sizeBytes, upperBound }
   }
@@ -161,25 +206,20 @@ export class TailCache {
     for (let index = this.#chunkIndexOf(offset); index < this.#chunks.length; index++) {
       const chunk = this.#chunks[index]!
       if (chunk.firstOffset >= endOffset) break
-      const from = chunk.firstOffset >= offset ? 0 : batchIndexOf(chunk.lasts, Number(offset - chunk.firstOffset))
-      const start = from === 0 ? 0 : chunk.ends[from - 1]!
-      const until =
-        endOffset > chunk.lastOffset
-          ? chunk.ends.length
-          : batchIndexOf(chunk.firsts, Number(endOffset - chunk.firstOffset))
-      const end = until === 0 ? 0 : chunk.ends[until - 1]!
+      const start = chunk.endAt(chunk.batchAt(offset) - 1)
+      const end = chunk.endAt(chunk.countBelow(endOffset) - 1)
       if (end > start) sizeBytes += end - start
     }
     return sizeBytes
   }
 
+  /** Lets go of a chunk that it has, and of all before it. */
   evictThrough(chunk: TailChunk): void {
     while (this.#chunks.length > 0) {
       const oldest = this.#chunks.shift()!
       this.#forget(oldest)
       if (oldest === chunk) return
     }
-    this.#budget.remove(chunk)
   }
 
   /** Lets go of everything that begins below `offset`: the log has other bytes there now. */
@@ -204,19 +244,18 @@ export class TailCache {
   }
 
   #open(bytes: Uint8Array, place: BatchPlace): TailChunk {
-    const chunk = new TailChunk(bytes, place.segmentBaseOffset, place.baseOffset)
+    const chunk = new TailChunk(this, bytes, place)
     this.#chunks.push(chunk)
     this.#heldBytes += chunk.heldBytes
-    this.#budget.add(chunk, this)
+    this.#budget.add(chunk)
     while (this.#heldBytes > this.#limitBytes && this.#chunks.length > 1) this.evictThrough(this.#chunks[0]!)
     return chunk
   }
 
   #note(chunk: TailChunk, place: BatchPlace, sizeBytes: number): void {
     chunk.usedBytes += sizeBytes
-    chunk.firsts.push(Number(place.baseOffset - chunk.firstOffset))
-    chunk.lasts.push(Number(place.lastOffset - chunk.firstOffset))
-    chunk.ends.push(chunk.usedBytes)
+    const { firstOffset } = chunk
+    chunk.spans.push(Number(place.baseOffset - firstOffset), Number(place.lastOffset - firstOffset), chunk.usedBytes)
     chunk.lastOffset = place.lastOffset
   }
 
@@ -231,15 +270,4 @@ export interface TailRead {
   readonly sizeBytes: number
   /** One behind the last offset that was read. */
   readonly upperBound: bigint
-}
-
-/** The first position in rising `values` that is at least `wanted`. */
-function batchIndexOf(values: readonly number[], wanted: number): number {
-  let [low, high] = [0, values.length]
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (values[middle]! < wanted) low = middle + 1
-    else high = middle
-  }
-  return low
 }
