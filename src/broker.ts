@@ -1,10 +1,12 @@
 /** A broker process: opens its parts in order, and closes them in the opposite one. */
+import type { LogStore } from '../storage/log-store.ts'
 import { SegmentLogStore } from '../storage/segment-log-store.ts'
+import { ReadBuffers } from '../storage/read-buffers.ts'
 import { TailBudget } from '../storage/tail-cache.ts'
 import type { BrokerParts } from './apis/handler.ts'
 import { BrokerNodes, type CoreParts } from './broker-nodes.ts'
 import { withDynamicConfigs, type BrokerConfig } from './config/broker-config.ts'
-import type { Environment, Timer } from './environment/environment.ts'
+import type { Environment, Logger, Timer } from './environment/environment.ts'
 import { internalTopicsOf, LogCoordinatorStore } from './coordinators/log-coordinator-store.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
 import { GroupCoordinators } from './groups/group-coordinators.ts'
@@ -25,6 +27,8 @@ import { TopicRegistry } from './topics/topic-registry.ts'
 
 /** The part of the memory budget that cached log tails may fill. */
 const tailShare = 1 / 4
+/** The part that may lie ready for cold reads. */
+const unusedReadShare = 1 / 8
 
 export interface BrokerOptions {
   readonly config: BrokerConfig
@@ -37,6 +41,8 @@ export interface BrokerOptions {
   readonly advertised?: { readonly host: string; readonly port: number } | undefined
   /** The id of a new cluster, which an old one must have. Default: random, or what it is. */
   readonly clusterId?: string | undefined
+  /** Overwrite what clients have been sent, so that whoever still looks at it is found out: for tests. */
+  readonly poisonsReads?: boolean | undefined
   /** Serve the HTTP API there. Left out: there is none, and its code is not loaded. */
   readonly http?: { readonly host: string; readonly port: number } | undefined
 }
@@ -119,7 +125,7 @@ async function startHttpWatched(options: HttpOptions, closers: Closer[]): Promis
 
 async function openCore(
   environment: Environment,
-  { config: startConfig, clusterId, brokerCount = 1 }: BrokerOptions,
+  { config: startConfig, clusterId, brokerCount = 1, poisonsReads = false }: BrokerOptions,
   closers: Closer[],
 ): Promise<{ core: CoreParts; topics: TopicRegistry; groups: ReadonlyMap<number, GroupCoordinator> }> {
   const { disk, clock, logger } = environment
@@ -141,6 +147,7 @@ async function openCore(
     disk,
     ...(cleaner ? { cleaner } : {}),
     tailBudget: openTails(memory),
+    readBuffers: openReadBuffers(memory, poisonsReads),
     durable: config.durable,
     producerExpirationMs: BigInt(config.producerIdExpirationMs),
     onLoss: ({ label: partition, ...loss }) =>
@@ -148,7 +155,7 @@ async function openCore(
     onOffline: ({ label: partition, reason }) =>
       logger.error({ partition, reason }, 'a log is offline until a restart'),
   })
-  closers.push(() => logs.close())
+  closers.push(() => closeLogs(logs, logger))
   const deadlines = new DeadlineQueue(clock)
   closers.push(() => deadlines.close())
   const brokers = new LiveBrokers(Array.from({ length: brokerCount }, (_, at) => nodeId + at))
@@ -195,6 +202,24 @@ function openTails(memory: MemoryBudget): TailBudget {
   )
   memory.addCache(tails)
   return tails
+}
+
+/** So does the memory that waits for the next cold read. */
+function openReadBuffers(memory: MemoryBudget, poisons: boolean): ReadBuffers {
+  const limitBytes = Math.floor(memory.limitBytes * unusedReadShare)
+  const buffers = new ReadBuffers({ limitBytes, poisons, onChange: (grownBytes) => memory.change('tail', grownBytes) })
+  memory.addCache(buffers)
+  return buffers
+}
+
+/** What could not be synced at the end is said in the log, too: whoever stops a broker in the background sees nothing else. */
+async function closeLogs(logs: LogStore, logger: Logger): Promise<void> {
+  try {
+    await logs.close()
+  } catch (error) {
+    logger.error({ err: error }, 'the logs did not stop cleanly')
+    throw error
+  }
 }
 
 /** Retention, rolling, expiry of producers: one round after the other, the next an interval after the end of the last. */

@@ -36,8 +36,11 @@ export interface DiskFile {
   size(): Promise<number>
   /** Writes all chunks one after the other from `position` (bytes), in one vectored write where that is possible. Not durable before a `sync` that was started later. */
   write(position: number, chunks: readonly Uint8Array[]): Promise<void>
-  /** Reads up to `length` bytes from `position`. Shorter at the end of the file, empty behind it. The result is the caller's own. */
-  read(position: number, length: number, diskClass?: DiskClass): Promise<Uint8Array>
+  /**
+   * Reads up to `length` bytes from `position`. Shorter at the end of the file, empty behind it. The result is the caller's own;
+   * a disk may put it into `into`, which has room for `length` bytes.
+   */
+  read(position: number, length: number, diskClass?: DiskClass, into?: Uint8Array): Promise<Uint8Array>
   /** Cuts or extends (with zeros) to `sizeBytes`. */
   truncate(sizeBytes: number): Promise<void>
   /** Makes content and size durable, as far as writes that had completed before the call. A failed sync is never retried. */

@@ -5,6 +5,7 @@ import type { ScannedBatch } from './batch-scan.ts'
 import type { LogState } from './log-state.ts'
 import type { Failure, OffsetAndEpoch, ReadRequest, ReadResult } from './log-store.ts'
 import { failure, failureOf, StorageError } from './outcome.ts'
+import type { ReadBuffer } from './read-buffers.ts'
 import type { ReadLimit, Segment } from './segment.ts'
 import { noTimestamp } from './sparse-index.ts'
 
@@ -33,12 +34,16 @@ export async function readLog(state: LogState, request: ReadRequest, limit: Read
       if (state.generation !== generation) continue
       return failureOf(error)
     }
-    if (state.generation !== generation || request.offset < state.logStartOffset) continue
+    if (state.generation !== generation || request.offset < state.logStartOffset) {
+      found.release?.()
+      continue
+    }
     const aborted =
       request.isolation === 'committed' && found.chunks.length > 0
         ? state.producers.abortedIn(request.offset, found.upperBound)
         : []
-    return { ok: true, view: state.view(), chunks: found.chunks, aborted }
+    const { chunks, release } = found
+    return { ok: true, view: state.view(), chunks, aborted, ...(release && { release }) }
   }
   return failure('STORAGE_FAILED', `${state.label} kept changing while it was read`)
 }
@@ -46,6 +51,7 @@ export async function readLog(state: LogState, request: ReadRequest, limit: Read
 interface Found {
   readonly chunks: Uint8Array[]
   readonly upperBound: bigint
+  readonly release?: () => void
 }
 
 async function collect(
@@ -54,20 +60,28 @@ async function collect(
   limit: ReadLimit,
 ): Promise<Found> {
   const chunks: Uint8Array[] = []
+  const buffers: ReadBuffer[] = []
+  const found = (upperBound: bigint): Found => {
+    if (buffers.length === 0) return { chunks, upperBound }
+    return { chunks, upperBound, release: () => buffers.forEach((buffer) => buffer.release()) }
+  }
   let { offset } = range
   let { maxBytes, minOneBatch } = limit
   while (offset < range.endOffset && (maxBytes > 0 || minOneBatch)) {
     const tail = state.tail.read(offset, range.endOffset, { maxBytes, minOneBatch })
     if (tail) {
       chunks.push(...tail.chunks)
-      return { chunks, upperBound: tail.upperBound }
+      return found(tail.upperBound)
     }
     const index = state.segmentIndexOf(offset)
     const segment = state.segments[index]!
     const next = state.segments[index + 1]
-    const got = await withSegment(segment, () => segment.read(offset, range.endOffset, { maxBytes, minOneBatch }))
+    const got = await withSegment(segment, () =>
+      segment.read({ offset, endOffset: range.endOffset, maxBytes, minOneBatch }, state.readBuffers),
+    )
     if (got) {
       chunks.push(got.bytes)
+      if (got.buffer) buffers.push(got.buffer)
       offset = got.upperBound
       maxBytes -= got.bytes.length
       minOneBatch = false
@@ -78,7 +92,7 @@ async function collect(
     if (next && offset < next.baseOffset) offset = next.baseOffset
     else if (!got) break
   }
-  return { chunks, upperBound: offset }
+  return found(offset)
 }
 
 export async function withSegment<T>(segment: Segment, work: () => Promise<T>): Promise<T> {

@@ -156,6 +156,11 @@ export interface ReadFound {
   readonly aborted: readonly AbortedTransaction[]
   /** The asked history differs from this log's: no chunks then. */
   readonly diverging?: EpochEnd
+  /**
+   * Offers the memory of the chunks back, where it can be used again: to be called at most once, by a reader that keeps no view
+   * of them and has nobody else looking at them. A reader that never calls it costs no more than the time of a collection.
+   */
+  readonly release?: () => void
 }
 export type ReadResult = ({ readonly ok: true } & ReadFound) | (Failure & { readonly view?: LogView })
 

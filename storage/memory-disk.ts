@@ -4,7 +4,15 @@
  * A call takes effect when it is made and completes in a later turn of the event loop, through the `defer` handed in: chains
  * of already resolved promises would starve timers. Everything given is copied, so that nobody's buffer is another's.
  */
-import { DiskError, type Disk, type DiskFile, type DiskLock, type DirectoryEntry, type OpenOptions } from './disk.ts'
+import {
+  DiskError,
+  type Disk,
+  type DiskClass,
+  type DiskFile,
+  type DiskLock,
+  type DirectoryEntry,
+  type OpenOptions,
+} from './disk.ts'
 
 const pageSizeBytes = 16 * 1024
 
@@ -87,8 +95,13 @@ class MemoryFile implements DiskFile {
     })
   }
 
-  read(position: number, length: number): Promise<Uint8Array> {
-    return this.#call(() => this.#content.read(position, length))
+  read(position: number, length: number, _class?: DiskClass, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#call(() => {
+      const bytes = this.#content.read(position, length)
+      if (!into) return bytes
+      into.set(bytes)
+      return into.subarray(0, bytes.length)
+    })
   }
 
   truncate(sizeBytes: number): Promise<void> {

@@ -205,9 +205,9 @@ class NodeFile implements DiskFile {
     }
   }
 
-  async read(position: number, length: number, diskClass: DiskClass = 'read'): Promise<Uint8Array> {
+  async read(position: number, length: number, diskClass: DiskClass = 'read', into?: Uint8Array): Promise<Uint8Array> {
     this.#requireOpen()
-    const target = Buffer.allocUnsafeSlow(length)
+    const target = into ?? Buffer.allocUnsafeSlow(length)
     let done = 0
     while (done < length) {
       const [start, from] = [done, position + done]

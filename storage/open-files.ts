@@ -104,8 +104,8 @@ export class PooledFile implements DiskFile {
     return this.#use((file) => file.write(position, chunks))
   }
 
-  read(position: number, length: number, diskClass?: DiskClass): Promise<Uint8Array> {
-    return this.#use((file) => file.read(position, length, diskClass))
+  read(position: number, length: number, diskClass?: DiskClass, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#use((file) => file.read(position, length, diskClass, into))
   }
 
   truncate(sizeBytes: number): Promise<void> {

@@ -53,7 +53,8 @@ import type {
 } from './log-store.ts'
 import { findLostFile } from './file-check.ts'
 import { OpenFiles } from './open-files.ts'
-import { failureOf } from './outcome.ts'
+import { failureOf, StorageError } from './outcome.ts'
+import { ReadBuffers } from './read-buffers.ts'
 import { deletedFolder, recover, type Loss } from './recovery.ts'
 import { TailBudget, TailCache } from './tail-cache.ts'
 
@@ -64,6 +65,7 @@ const cleanedName = 'cleaner-offset-checkpoint'
 const defaultMaxOpenFiles = 4096
 const defaultTailBytes = 64 * 1024 * 1024
 const defaultTailBytesPerLog = 8 * 1024 * 1024
+const defaultUnusedReadBytes = 64 * 1024 * 1024
 const defaultProducerExpirationMs = 86_400_000n
 /** So many partitions are opened at the same time. */
 const openingAtOnce = 64
@@ -78,6 +80,8 @@ export interface SegmentLogStoreOptions {
   /** What the tails of all logs may hold in memory, and each of them. */
   readonly tailBudget?: TailBudget
   readonly tailBytesPerLog?: number
+  /** The memory that reads of files go into. */
+  readonly readBuffers?: ReadBuffers
   /** Sync before every answer, whatever the topics say. */
   readonly durable?: boolean
   /** So many files of segments may be open at the same time. Default: 4096. */
@@ -104,6 +108,7 @@ export class SegmentLogStore implements LogStore {
   readonly #directory: string
   readonly #options: SegmentLogStoreOptions
   readonly #tailBudget: TailBudget
+  readonly #readBuffers: ReadBuffers
   readonly #checkpoints: DirectoryCheckpoints
   readonly #files: OpenFiles
   /** Folders of deleted partitions, and when they may go: known from the first housekeeping on, because a drop has no clock. */
@@ -126,6 +131,7 @@ export class SegmentLogStore implements LogStore {
     this.#disk = options.disk
     this.#directory = options.directory ?? ''
     this.#tailBudget = options.tailBudget ?? new TailBudget(defaultTailBytes)
+    this.#readBuffers = options.readBuffers ?? new ReadBuffers({ limitBytes: defaultUnusedReadBytes })
     this.wasUnclean = found.wasUnclean
     this.#checkpoints = found.checkpoints
     this.#logs = found.logs
@@ -297,6 +303,7 @@ export class SegmentLogStore implements LogStore {
   async housekeep(nowMs: bigint): Promise<HousekeepingReport> {
     const report = { deletedSegments: 0, deletedBytes: 0, rolledSegments: 0, expiredProducers: 0 }
     const expirationMs = this.#options.producerExpirationMs ?? defaultProducerExpirationMs
+    this.#readBuffers.trim()
     for (const log of this.#allLogs()) {
       const { state } = log
       await this.#checkFiles(log, { all: false })
@@ -445,6 +452,7 @@ export class SegmentLogStore implements LogStore {
       isMirror: topic.isMirror,
       tail: new TailCache(this.#tailBudget, this.#options.tailBytesPerLog ?? defaultTailBytesPerLog),
       files: this.#files,
+      readBuffers: this.#readBuffers,
     })
     const loss = await recover(state, {
       isClean: !this.wasUnclean,

@@ -13,6 +13,7 @@ import { abortedEntryBytes, decodeAbortedEntries, encodeAbortedEntries } from '.
 import { OpenFiles, PooledFile } from './open-files.ts'
 import { StorageError } from './outcome.ts'
 import type { AbortedEntry } from './producer-state.ts'
+import type { ReadBuffer, ReadBuffers } from './read-buffers.ts'
 import { noPart, readPart, SegmentIndexes, type FilePart } from './segment-indexes.ts'
 import type { SparseIndex } from './sparse-index.ts'
 
@@ -35,6 +36,8 @@ export type SegmentSuffix = '' | '.cleaned' | '.swap' | '.deleted'
 
 export interface ColdRead {
   readonly bytes: Uint8Array
+  /** What the bytes are a view of, where that can be given back. */
+  readonly buffer?: ReadBuffer
   /** One behind the last offset that was read. */
   readonly upperBound: bigint
 }
@@ -42,6 +45,11 @@ export interface ColdRead {
 export interface ReadLimit {
   readonly maxBytes: number
   readonly minOneBatch: boolean
+}
+
+export interface SegmentRead extends ReadLimit {
+  readonly offset: bigint
+  readonly endOffset: bigint
 }
 
 export interface SegmentOptions {
@@ -298,24 +306,28 @@ export class Segment {
   }
 
   /**
-   * Whole batches from the one that holds `offset` (or follows it) on, below `endOffset`, in one piece of memory. Undefined
-   * when the segment has none.
+   * Whole batches from the one that holds `offset` (or follows it) on, below `endOffset`, in one piece of memory out of
+   * `buffers`. Undefined when the segment has none.
    */
-  async read(offset: bigint, endOffset: bigint, limit: ReadLimit): Promise<ColdRead | undefined> {
+  async read(wanted: SegmentRead, buffers: ReadBuffers): Promise<ColdRead | undefined> {
     const to = this.#sizeBytes
-    let position = await this.positionOf(offset)
-    let wanted = Math.min(Math.max(limit.maxBytes, 0), 64 * 1024 * 1024) + 16 * 1024
+    let position = await this.positionOf(wanted.offset)
+    let windowBytes = Math.min(Math.max(wanted.maxBytes, 0), 64 * 1024 * 1024) + 16 * 1024
     while (position < to) {
-      const length = Math.min(wanted, to - position)
-      const bytes = await this.#file.read(position, length, 'read')
+      const length = Math.min(windowBytes, to - position)
+      const buffer = buffers.take(length)
+      const bytes = await this.#file.read(position, length, 'read', buffer.bytes)
       const { batches, sizeBytes, nextSizeBytes } = batchesIn(bytes, position)
-      const first = batches.findIndex((batch) => lastOffsetOf(batch.header) >= offset)
-      if (first >= 0) return takeBatches(bytes, batches.slice(first), { endOffset, position, limit })
+      const first = batches.findIndex((batch) => lastOffsetOf(batch.header) >= wanted.offset)
+      const taken = first >= 0 ? takeBatches(bytes, batches.slice(first), { ...wanted, position }) : undefined
+      if (taken && bytes.buffer === buffer.bytes.buffer) return { ...taken, buffer }
+      buffer.release()
+      if (first >= 0) return taken
       if (nextSizeBytes === 0 || bytes.length < length) {
         throw new StorageError('CORRUPT_BATCH', `${this.path} is damaged at position ${position + sizeBytes}`)
       }
       position += sizeBytes
-      wanted = Math.max(wanted, nextSizeBytes)
+      windowBytes = Math.max(windowBytes, nextSizeBytes)
     }
     return undefined
   }
@@ -411,15 +423,15 @@ export class Segment {
 function takeBatches(
   bytes: Uint8Array,
   batches: readonly ScannedBatch[],
-  options: { endOffset: bigint; position: number; limit: ReadLimit },
-): ColdRead | undefined {
-  const { endOffset, limit } = options
+  options: ReadLimit & { readonly endOffset: bigint; readonly position: number },
+): Pick<ColdRead, 'bytes' | 'upperBound'> | undefined {
+  const { endOffset, maxBytes, minOneBatch } = options
   const start = batches[0]!.position
   let last: ScannedBatch | undefined
   for (const batch of batches) {
     if (batch.header.baseOffset >= endOffset) break
-    const isWithin = batch.position + batch.bytes.length - start <= limit.maxBytes
-    if (!isWithin && (last || !limit.minOneBatch)) break
+    const isWithin = batch.position + batch.bytes.length - start <= maxBytes
+    if (!isWithin && (last || !minOneBatch)) break
     last = batch
   }
   if (!last) return undefined

@@ -3,7 +3,7 @@ import { errorCodes } from '../../protocol/errors.ts'
 import type { RequestOf, ResponseInput, Uuid } from '../../protocol/schema.ts'
 import type { ReadFound, ReadRequest, ReadResult } from '../../storage/log-store.ts'
 import { errorNameOfStorageCode, KafkaError } from '../errors.ts'
-import { poll, sizeBytesOf } from '../topics/read.ts'
+import { poll, releaseReads, sizeBytesOf } from '../topics/read.ts'
 import type { Partition, Topic } from '../topics/topics.ts'
 import { keyOf, type FetchPartition, type FetchSessionRequest, type PartitionNews } from './fetch-sessions.ts'
 import { findLedPartition, findTopic, leaderHintOf, leaderOf } from './find-topic.ts'
@@ -42,6 +42,7 @@ export const fetch = defineHandler({
       signal,
       onWait: () => context.admitNext(),
     })
+    context.afterAnswer(() => releaseReads(results))
     const partitions = plans.map((item, index) => {
       const wanted = round.partitions[index]!
       const response = answerTo(wanted, item, { results, request }, context)

@@ -72,6 +72,8 @@ export interface Context {
   admitNext(): void
   /** The request was handed to the store: the memory of its frame counts as a queued append until it is answered. */
   countAsAppend(): void
+  /** `run` is called once nobody needs what the answer holds any more. It may never be called: then all of it is collected. */
+  afterAnswer(run: () => void): void
   /** Throws KafkaError for what the principal may not do. Everything is allowed until there is an authorizer. */
   authorize(operation: string, resourceType: string, resourceName: string): void
 }

@@ -48,8 +48,11 @@ export interface Socket {
   readonly localPort: number
   /** Hands over the events; nothing is delivered before. */
   start(handlers: SocketHandlers): void
-  /** Writes all chunks in one corked write. They must not change until they have left. False when the caller should wait for `onDrain`. */
-  write(chunks: readonly Uint8Array[]): boolean
+  /**
+   * Writes all chunks in one corked write. They must not change before `onTaken`, called once, never from within: they have left,
+   * or never will. False when the caller should wait for `onDrain`.
+   */
+  write(chunks: readonly Uint8Array[], onTaken?: () => void): boolean
   /** Bytes written and not yet taken by the operating system. */
   readonly bufferedBytes: number
   pause(): void

@@ -6,6 +6,7 @@ import {
   type Socket,
   type SocketHandlers,
 } from './environment.ts'
+import { UnsentMarks } from './unsent-marks.ts'
 
 /** Above this many unsent bytes the writer should wait for `onDrain`. */
 const writeMarkBytes = 256 * 1024
@@ -123,6 +124,7 @@ class MemorySocket implements Socket {
   #isPaused = false
   #chunks: Uint8Array[] = []
   #bufferedBytes = 0
+  readonly #unsent = new UnsentMarks()
   #isAboveMark = false
   #isDeliveryScheduled = false
   #isEnding = false
@@ -146,13 +148,17 @@ class MemorySocket implements Socket {
     else this.peer?.scheduleDelivery()
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
-    if (this.isClosed || this.#isEnding) return true
+  write(chunks: readonly Uint8Array[], onTaken?: () => void): boolean {
+    if (this.isClosed || this.#isEnding) {
+      if (onTaken) this.#clock.defer(onTaken)
+      return true
+    }
     for (const chunk of chunks) {
       if (chunk.byteLength === 0) continue
       this.#chunks.push(chunk)
       this.#bufferedBytes += chunk.byteLength
     }
+    if (onTaken) this.#unsent.add(this.#bufferedBytes, onTaken)
     this.scheduleDelivery()
     this.#isAboveMark ||= this.#bufferedBytes > writeMarkBytes
     return !this.#isAboveMark
@@ -187,6 +193,7 @@ class MemorySocket implements Socket {
     this.#error = error
     this.#chunks = []
     this.#bufferedBytes = 0
+    this.#clock.defer(() => this.#unsent.takeAll())
     const handlers = this.#handlers
     if (handlers) this.#clock.defer(() => handlers.onClose(error))
     this.#connection.noteClosed()
@@ -207,6 +214,7 @@ class MemorySocket implements Socket {
     if (!peer || this.isClosed || peer.isClosed || !peer.#handlers || peer.#isPaused) return
     if (this.#bufferedBytes > 0) {
       const bytes = this.#takeCopy()
+      this.#unsent.take(bytes.byteLength)
       this.scheduleDelivery()
       peer.#handlers.onData(bytes)
       if (this.#isAboveMark && this.#bufferedBytes <= writeMarkBytes / 2) {

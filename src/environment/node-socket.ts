@@ -1,4 +1,5 @@
 import type { Socket as TcpSocket } from 'node:net'
+import { UnsentMarks } from './unsent-marks.ts'
 import { NetworkError, type NetworkErrorCode, type Socket, type SocketHandlers } from './environment.ts'
 
 /** Above this many unsent bytes the writer should wait for `onDrain`. */
@@ -20,6 +21,7 @@ export class NodeSocket implements Socket {
   #handlers: SocketHandlers | undefined
   #chunks: Uint8Array[] = []
   #bufferedBytes = 0
+  readonly #unsent = new UnsentMarks()
   #isFlushScheduled = false
   #isWriting = false
   #isEnding = false
@@ -52,12 +54,16 @@ export class NodeSocket implements Socket {
     this.#tcp.resume()
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
-    if (this.#isClosed || this.#isEnding) return true // the close that follows tells the writer
+  write(chunks: readonly Uint8Array[], onTaken?: () => void): boolean {
+    if (this.#isClosed || this.#isEnding) {
+      if (onTaken) process.nextTick(onTaken)
+      return true // the close that follows tells the writer
+    }
     for (const chunk of chunks) {
       this.#chunks.push(chunk)
       this.#bufferedBytes += chunk.byteLength
     }
+    if (onTaken) this.#unsent.add(this.#bufferedBytes, onTaken)
     this.#scheduleFlush()
     this.#isAboveMark ||= this.#bufferedBytes > writeMarkBytes
     return !this.#isAboveMark
@@ -101,6 +107,7 @@ export class NodeSocket implements Socket {
       if (error) return // the close that follows tells
       this.#isWriting = false
       this.#bufferedBytes -= sizeBytes
+      this.#unsent.take(sizeBytes)
       this.#flush()
       this.#reportDrain()
     }
@@ -153,6 +160,7 @@ export class NodeSocket implements Socket {
     this.#isClosed = true
     this.#chunks = []
     this.#bufferedBytes = 0
+    this.#unsent.takeAll()
     this.#handlers?.onClose(this.#error)
   }
 }

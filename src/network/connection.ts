@@ -18,6 +18,8 @@ export interface FrameCall {
   admitNext(): void
   /** The memory of this frame belongs to an append from now on: it waits for the disk, and no longer for its handler. */
   countAsAppend(): void
+  /** `run` is called once the chunks of the answer are needed no more: they have left, or never will. */
+  afterAnswer(run: () => void): void
   /** Resolves when all frames before it are answered, or nobody waits for them any more: at once for the first. */
   turn(): Promise<void>
   /** No further frame starts before this one and all before it are answered; `admitNext` does nothing. */
@@ -73,6 +75,7 @@ class Call implements FrameCall {
   isDropped = false
   answer: readonly Uint8Array[] | undefined
   answerBytes = 0
+  readonly #afterAnswer: (() => void)[] = []
   readonly #turn = Promise.withResolvers<void>()
   readonly #onAdmit: (call: Call) => void
   readonly #onAppend: (call: Call) => void
@@ -94,6 +97,16 @@ class Call implements FrameCall {
 
   countAsAppend(): void {
     this.#onAppend(this)
+  }
+
+  afterAnswer(run: () => void): void {
+    this.#afterAnswer.push(run)
+  }
+
+  /** Nobody needs the chunks of its answer any more. */
+  readonly forgetAnswer = (): void => {
+    this.answer = undefined
+    for (const run of this.#afterAnswer.splice(0)) run()
   }
 
   turn(): Promise<void> {
@@ -271,10 +284,12 @@ export class Connection implements MemoryReader {
   #finish(call: Call, answer: readonly Uint8Array[] | undefined): void {
     this.#releaseFrame(call)
     call.isDone = true
-    if (this.#isClosed || call.isDropped) return
+    if (this.#isClosed || call.isDropped) return call.forgetAnswer()
     if (answer) {
       call.answer = answer
       call.answerBytes = sizeBytesOf(answer)
+    } else {
+      call.forgetAnswer()
     }
     if (this.#blocking === call && !call.isBarrier) this.#blocking = undefined
     if (this.#calls[0] === call) {
@@ -289,6 +304,7 @@ export class Connection implements MemoryReader {
   #fail(call: Call, error: unknown): void {
     this.#releaseFrame(call)
     call.isDone = true
+    call.forgetAnswer()
     if (this.#isClosed || call.isDropped) return
     this.#logClose({ err: error })
     // Answers of later frames would be taken for the one that is missing.
@@ -296,6 +312,7 @@ export class Connection implements MemoryReader {
       later.isDropped = true
       later.takeTurn()
       this.#waitingBytes -= later.answerBytes
+      if (later.isDone) later.forgetAnswer()
     }
     this.end()
   }
@@ -311,7 +328,7 @@ export class Connection implements MemoryReader {
       if (this.#blocking === call) this.#blocking = undefined
       if (!call.answer) continue
       this.#writtenBytes += call.answerBytes
-      isRoom = this.#socket.write(call.answer)
+      isRoom = this.#socket.write(call.answer, call.forgetAnswer)
     }
     if (sentCount === 1) this.#calls.shift()
     else if (sentCount > 0) this.#calls.splice(0, sentCount)
@@ -396,7 +413,10 @@ export class Connection implements MemoryReader {
     this.#heldBytes = this.#startedBytes // released one by one as their handlers let go of them
     this.#parts.memory.removeReader(this)
     this.#abort.abort()
-    for (const call of this.#calls) call.takeTurn()
+    for (const call of this.#calls) {
+      call.takeTurn()
+      if (call.isDone) call.forgetAnswer()
+    }
     this.#parts.onClosed(this)
   }
 

@@ -17,8 +17,11 @@ export type MemoryPressure = (typeof memoryPressures)[number]
 
 /** Where each level begins, as a share of what clients may use. Reading goes on when the level falls below `shrink`. */
 const pressureMarks = { evict: 0.6, shrink: 0.75, stop: 0.9 }
-/** Under pressure one fetch may take this part of what is free. */
-const fetchShare = 1 / 8
+/**
+ * One fetch may take this part of all memory: larger answers make no client faster, and fill caches that smaller ones fit into.
+ * Under pressure it is a part of what is free.
+ */
+const fetchShare = { ofAll: 1 / 16, ofFree: 1 / 8 }
 
 /** Something that is read from and can be told to stop: a connection. */
 export interface MemoryReader {
@@ -124,13 +127,14 @@ export class MemoryBudget {
   }
 
   /**
-   * How many bytes one fetch may return. No limit while memory is plenty. Never 0: a log store returns one whole batch for
-   * any limit above 0, so that consumers go on, batch by batch, however little is left.
+   * How many bytes one fetch may return. Never 0: a log store returns one whole batch for any limit above 0, so that consumers
+   * go on, batch by batch, however little is left.
    */
   fetchAllowance(): number {
-    if (this.#pressure === 'none' || this.#pressure === 'evict') return Number.MAX_SAFE_INTEGER
+    const allowedBytes = Math.max(1, Math.floor(this.limitBytes * fetchShare.ofAll))
+    if (this.#pressure === 'none' || this.#pressure === 'evict') return allowedBytes
     const freeBytes = this.limitBytes - this.linkShareBytes - this.#clientBytes
-    return Math.max(1, Math.floor(freeBytes * fetchShare))
+    return Math.min(allowedBytes, Math.max(1, Math.floor(freeBytes * fetchShare.ofFree)))
   }
 
   /** Calls the listener with each new level, up and down. At `evict` and above, caches should let go of what they can. */

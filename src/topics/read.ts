@@ -30,15 +30,20 @@ export async function poll(
   requests: readonly ReadRequest[],
   options: PollOptions,
 ): Promise<readonly ReadResult[]> {
-  const { clock, memory } = parts
-  const { minBytes, signal } = options
+  const { logs, clock, memory } = parts
+  const { signal } = options
   const endMs = clock.monotonicMs() + options.maxWaitMs
   for (let isFirst = true; ; isFirst = false) {
-    const results = await readCounted(parts, requests, Math.min(options.maxBytes, memory.fetchAllowance()))
+    const maxBytes = Math.min(options.maxBytes, memory.fetchAllowance())
+    const minBytes = Math.min(options.minBytes, maxBytes) // nobody waits for more than may come
+    const expectedBytes = expectedBytesOf(logs, requests, maxBytes)
+    const results = await readCounted(parts, requests, { maxBytes, expectedBytes })
     const maxWaitMs = endMs - clock.monotonicMs()
-    if (requests.length === 0 || maxWaitMs <= 0 || signal.aborted || isEnough(results, minBytes)) return results
+    if (requests.length === 0 || maxWaitMs <= 0 || signal.aborted) return results
+    if (isEnough(results, { minBytes, expectedBytes })) return results
+    releaseReads(results)
     if (isFirst) options.onWait()
-    await waitForData(parts, requests, { minBytes, maxWaitMs, signal })
+    await waitForData(parts, requests, { minBytes: Math.max(minBytes, expectedBytes + 1), maxWaitMs, signal })
   }
 }
 
@@ -49,9 +54,8 @@ export async function poll(
 async function readCounted(
   { logs, memory }: ReadParts,
   requests: readonly ReadRequest[],
-  maxBytes: number,
+  { maxBytes, expectedBytes }: { readonly maxBytes: number; readonly expectedBytes: number },
 ): Promise<readonly ReadResult[]> {
-  const expectedBytes = expectedBytesOf(logs, requests, maxBytes)
   memory.reserve('response', expectedBytes)
   try {
     return await logs.read(requests, { maxBytes, minOneBatch: true })
@@ -69,17 +73,26 @@ function expectedBytesOf(logs: LogStore, requests: readonly ReadRequest[], limit
   return expectedBytes
 }
 
+/** To be called when nobody looks at what was read any more. */
+export function releaseReads(results: readonly ReadResult[]): void {
+  for (const result of results) if (result.ok) result.release?.()
+}
+
 export function sizeBytesOf(chunks: readonly Uint8Array[]): number {
   let sizeBytes = 0
   for (const chunk of chunks) sizeBytes += chunk.length
   return sizeBytes
 }
 
-function isEnough(results: readonly ReadResult[], minBytes: number): boolean {
+/** Whole batches may come to less than was there: what the limits leave is answered, as waiting would bring no more. */
+function isEnough(
+  results: readonly ReadResult[],
+  { minBytes, expectedBytes }: { readonly minBytes: number; readonly expectedBytes: number },
+): boolean {
   let sizeBytes = 0
   for (const result of results) {
     if (!result.ok || result.diverging) return true
     sizeBytes += sizeBytesOf(result.chunks)
   }
-  return sizeBytes >= minBytes
+  return sizeBytes >= minBytes || (sizeBytes > 0 && expectedBytes >= minBytes)
 }

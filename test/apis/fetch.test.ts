@@ -249,3 +249,38 @@ test('a thousand idle long polls cost less than a hundredth of a core', async (t
   await produce(broker, ['a'])
   assert.equal((await Promise.all(polls)).length, 1_000)
 })
+
+test('a fetch whose limits leave less than min.bytes of what is there is answered at once', async (t) => {
+  const broker = await start(t)
+  for (const value of ['a', 'b', 'c']) await produce(broker, [value.repeat(600)])
+  const partitions = [{ partition: 0, partitionMaxBytes: 1_000 }]
+  const asked = fetchRequest({ maxWaitMs: 60_000, minBytes: 1_000, maxBytes: 1_000, partitions })
+  const { responses } = await broker.send(Fetch, 11, asked)
+  assert.deepEqual(valuesOf(responses[0]!.partitions[0]!.records), ['a'.repeat(600)])
+})
+
+test('min.bytes beyond what one answer may hold is no reason to wait', async (t) => {
+  const broker = await start(t, { configs: { 'titorelli.memory.budget.bytes': '16777216' } })
+  for (const value of ['a', 'b', 'c']) await produce(broker, [value.repeat(500_000)])
+  const partitions = [{ partition: 0, partitionMaxBytes: 50_000_000 }]
+  const asked = fetchRequest({ maxWaitMs: 60_000, minBytes: 20_000_000, maxBytes: 50_000_000, partitions })
+  const { responses } = await broker.send(Fetch, 11, asked)
+  assert.equal(valuesOf(responses[0]!.partitions[0]!.records).length, 2)
+})
+
+test('memory of reads from files is used again only when nobody needs it: each of many answers is what was written', async (t) => {
+  const broker = await start(t, { configs: { 'titorelli.memory.budget.bytes': '16777216' } })
+  const values = Array.from({ length: 24 }, (_, at) => String.fromCharCode(97 + at).repeat(400_000))
+  for (const value of values) await produce(broker, [value]) // more than the tails of all logs may hold
+  const clients = await Promise.all(Array.from({ length: 4 }, () => broker.connect()))
+  const answers = clients.map(async (client, shift) => {
+    const asked = values.slice(0, 12).map(async (_, place) => {
+      const at = (place + shift) % 12
+      const partitions = [{ partition: 0, fetchOffset: BigInt(at), partitionMaxBytes: 1 }]
+      const { responses } = await client.send(Fetch, 11, fetchRequest({ partitions }))
+      assert.deepEqual(valuesOf(responses[0]!.partitions[0]!.records), [values[at]])
+    })
+    await Promise.all(asked)
+  })
+  await Promise.all(answers)
+})

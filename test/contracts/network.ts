@@ -131,6 +131,46 @@ export function networkContract(name: string, create: () => Network): void {
     assert.equal(client.socket.bufferedBytes, 0)
   })
 
+  test(`${name}: what was written may change once it is said to be taken, and not before`, async (t) => {
+    const { client, server } = await connected(t, create())
+    server.socket.pause()
+    const [first, second] = [Buffer.alloc(12 * 1024 * 1024, 1), Buffer.alloc(1024, 2)]
+    const taken: string[] = []
+    client.socket.write([first], () => {
+      taken.push('first')
+      first.fill(9)
+    })
+    client.socket.write([second, Buffer.alloc(10, 2)], () => {
+      taken.push('second')
+      second.fill(9)
+    })
+    await turns()
+    assert.deepEqual(taken, [])
+    server.socket.resume()
+    await server.until(() => server.receivedBytes === first.length + second.length + 10)
+    await client.until(() => client.drainCount > 0)
+    await turns()
+    assert.deepEqual(taken, ['first', 'second'])
+    const { received } = server
+    assert.equal(received.indexOf(9), -1)
+    assert.equal(received.indexOf(2), first.length)
+  })
+
+  test(`${name}: what will never leave is said to be taken too, once`, async (t) => {
+    const { client, server } = await connected(t, create())
+    server.socket.pause()
+    const taken: string[] = []
+    client.socket.write([Buffer.alloc(24 * 1024 * 1024)], () => taken.push('cut off'))
+    await turns()
+    assert.equal(taken.length, 0)
+    client.socket.destroy()
+    await client.closed()
+    client.socket.write([Buffer.alloc(1)], () => taken.push('late'))
+    assert.equal(taken.length, 1, 'never from within')
+    await turns()
+    assert.equal(taken.join(), 'cut off,late')
+  })
+
   test(`${name}: a receiver that pauses makes the sender's buffer grow, until it resumes`, async (t) => {
     const { client, server } = await connected(t, create())
     server.socket.pause()

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { seededRandom } from '../../src/environment/seeded-random.ts'
 import { MemoryBudget } from '../../src/network/memory-budget.ts'
 import { framed } from './frames.ts'
-import { startServer, turns, type LogLine, type Pending, type Served } from './served.ts'
+import { startServer, turns, type Client, type LogLine, type Pending, type Served } from './served.ts'
 
 const textsStarted = (served: Served): string[] => served.started.map(({ text }) => text)
 const warnings = (served: Served): LogLine[] => served.logged.filter(({ level }) => level === 'warn')
@@ -392,5 +392,46 @@ for (let seed = 1; seed <= 10; seed++) {
     assert.deepEqual(textsStarted(served), texts)
     assert.deepEqual(client.answers, expected)
     assert.equal(served.memory.usedBytes, 0)
+  })
+}
+
+test('what an answer is made of is let go when it has left, in the order of answers', async (t) => {
+  const served = await startServer(t)
+  const client = await served.connect()
+  const gone: string[] = []
+  await client.send('one', 'two', 'nothing')
+  served.started[0]!.call.admitNext()
+  served.started[1]!.call.admitNext()
+  for (const { text, call } of served.started) call.afterAnswer(() => gone.push(text))
+  served.started[2]!.answerNothing()
+  served.started[1]!.answer('2')
+  await turns()
+  assert.deepEqual(gone, ['nothing'])
+  served.started[0]!.answer('1')
+  await turns()
+  assert.deepEqual(gone, ['nothing', 'one', 'two'])
+  assert.deepEqual(client.answers, ['1', '2'])
+})
+
+for (const [how, end] of [
+  ['its client is gone', (client: Client): void => client.socket.destroy()],
+  ['a frame before it fails', (_: Client, served: Served): void => served.started[0]!.fail(new Error('broken'))],
+] as const) {
+  test(`what an answer is made of is let go, once, also when ${how}`, async (t) => {
+    const served = await startServer(t)
+    const client = await served.connect()
+    const gone: string[] = []
+    await client.send('one', 'two', 'three')
+    served.started[0]!.call.admitNext()
+    served.started[1]!.call.admitNext()
+    for (const { text, call } of served.started) call.afterAnswer(() => gone.push(text))
+    served.started[1]!.answer('2')
+    await turns()
+    end(client, served)
+    await turns()
+    served.started[0]!.answer('1')
+    served.started[2]!.answer('3')
+    await turns()
+    assert.deepEqual(gone.toSorted(), ['one', 'three', 'two'])
   })
 }

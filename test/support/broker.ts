@@ -65,7 +65,11 @@ export async function startTestBroker(t: Cleanup, options: TestBrokerOptions = {
   const parsed = brokerConfigOf(new Map(Object.entries(options.configs ?? {})))
   assert(parsed.ok, parsed.ok ? '' : parsed.errors.map(configErrorText).join('\n'))
   const { brokerCount } = options
-  const broker = await openBroker(environment, { config: parsed.config, host, port, brokerCount }, options.openLinks)
+  const broker = await openBroker(
+    environment,
+    { config: parsed.config, host, port, brokerCount, poisonsReads: true },
+    options.openLinks,
+  )
   t.after(() => broker.stop())
   for (const [name, partitionCount] of Object.entries(options.topics ?? {}))
     await broker.parts.topics.create({ name, partitionCount })

@@ -16,6 +16,7 @@ import type {
   TopicSpec,
 } from '../../storage/log-store.ts'
 import { MemoryDisk } from '../../storage/memory-disk.ts'
+import { ReadBuffers } from '../../storage/read-buffers.ts'
 import { SegmentLogStore, type SegmentLogStoreOptions } from '../../storage/segment-log-store.ts'
 
 /** The wall clock of these tests, in milliseconds. */
@@ -81,7 +82,8 @@ export type OpenTestStoreOptions = Partial<SegmentLogStoreOptions>
 
 /** The real engine, on a memory disk unless another is named. */
 export function openTestStore(options: OpenTestStoreOptions = {}): Promise<SegmentLogStore> {
-  return SegmentLogStore.open({ disk: testDisk(), ...options })
+  const readBuffers = new ReadBuffers({ limitBytes: 16 * 1024 * 1024, poisons: true })
+  return SegmentLogStore.open({ disk: testDisk(), readBuffers, ...options })
 }
 
 export function testDisk(): Disk {
