@@ -1,81 +1,180 @@
 /** The brokers that are compared, as processes of their own with their data on the same disk. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Kafka, logLevel } from 'kafkajs'
 import { KafkaProcess } from '../../test/compat/support/kafka.ts'
-import { freePorts } from '../../test/compat/support/processes.ts'
+import { freePorts, mustRun } from '../../test/compat/support/processes.ts'
 import { TitorelliProcess } from '../../test/compat/support/titorelli.ts'
+import { cpuSecondsOf, firstAnswer, memoryOf, type Memory } from './processes.ts'
 
-export const peerNames = ['titorelli', 'kafka'] as const
-export type PeerName = (typeof peerNames)[number]
+/** Of every topic that load goes to. */
+export const partitionCount = 12
 
-export interface Peer {
-  readonly name: PeerName
-  readonly bootstrap: string
-  /** From the start of the process to an answer. */
-  readonly startMs: number
-  /** CPU seconds that the process has used so far, in user and kernel. */
-  cpuSeconds(): Promise<number>
-  createTopic(name: string, partitions: number): Promise<void>
-  deleteTopic(name: string): Promise<void>
-  stop(): Promise<void>
+/** Each with what it is, for docs/benchmarks.md. `mirrormaker` is no broker: it takes part in replication only. */
+export const peers = {
+  titorelli: 'this broker, as `npm start` runs it, with its HTTP API',
+  kafka: 'Apache Kafka 4.3.1, one broker that is its own controller, heap and collector as in its own start script',
+  kfake: "franz-go's fake cluster, with its data on disk",
+  'kfake-memory': "franz-go's fake cluster, with its data in memory",
+  mirrormaker: 'MirrorMaker 2 of Apache Kafka 4.3.1 in dedicated mode with its defaults, into a second Kafka',
+} as const
+export type PeerName = keyof typeof peers
+export type BrokerName = Exclude<PeerName, 'mirrormaker'>
+export const peerNames = Object.keys(peers) as readonly PeerName[]
+
+/** How people run Kafka: the flags of its start script. */
+const kafkaJvmFlags =
+  '-Xms1g -Xmx1g -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent'
+
+/** How long a broker takes load before it is measured, in ms. */
+export const warmUpMs: Record<BrokerName, { readonly quick: number; readonly full: number }> = {
+  titorelli: { quick: 6_000, full: 15_000 },
+  kafka: { quick: 30_000, full: 90_000 }, // a JVM compiles for about a minute under load
+  kfake: { quick: 3_000, full: 6_000 },
+  'kfake-memory': { quick: 3_000, full: 6_000 },
 }
 
-/** How people run Kafka: the JVM's own choice of compilers, a heap of 1 GiB. */
-const kafkaJvmFlags = '-Xms1g -Xmx1g -XX:+UseG1GC'
+/** A process with a folder that it may be started in again. */
+export interface Startable {
+  readonly port: number
+  readonly bootstrap: string
+  /** Of its HTTP API, where it has one and runs. */
+  readonly url: string
+  readonly pid: number
+  /** Resolves when it answers, with how long that took from the start of the process, in ms. */
+  start(): Promise<number>
+  end(): Promise<void>
+}
 
-export async function startPeer(name: PeerName): Promise<Peer> {
+export interface Broker extends Startable {
+  readonly name: BrokerName
+  cpuSeconds(): Promise<number>
+  memory(): Promise<Memory>
+  createTopic(name: string, partitionCount: number): Promise<void>
+  deleteTopic(name: string): Promise<void>
+  /** Ends it and removes its data. */
+  remove(): Promise<void>
+}
+
+/** A broker that was not started yet, in a folder of its own. */
+export async function makeBroker(name: BrokerName): Promise<Broker> {
   const folder = await mkdtemp(join(tmpdir(), `bench-${name}-`))
-  const startedMs = performance.now()
-  const started = await starters[name](folder)
-  const { bootstrap, pid } = started
-  const startMs = performance.now() - startedMs
-  const admin = new Kafka({ clientId: 'bench', brokers: [bootstrap], logLevel: logLevel.NOTHING }).admin()
-  await admin.connect()
+  const broker = await makers[name](folder)
+  const withAdmin = async (work: (admin: ReturnType<Kafka['admin']>) => Promise<unknown>): Promise<void> => {
+    const admin = new Kafka({ clientId: 'bench', brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).admin()
+    await admin.connect()
+    try {
+      await work(admin)
+    } finally {
+      await admin.disconnect()
+    }
+  }
   return {
     name,
-    bootstrap,
-    startMs,
-    cpuSeconds: () => cpuSecondsOf(pid),
+    port: broker.port,
+    bootstrap: broker.bootstrap,
+    get url() {
+      return broker.url
+    },
+    get pid() {
+      return broker.pid
+    },
+    start: () => broker.start(),
+    end: () => broker.end(),
+    cpuSeconds: () => cpuSecondsOf(broker.pid),
+    memory: () => memoryOf(broker.pid),
     async createTopic(topic, numPartitions) {
-      await admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: false }) // librdkafka waits
+      await withAdmin((admin) => admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: false }))
     },
     async deleteTopic(topic) {
-      await admin.deleteTopics({ topics: [topic] })
+      await withAdmin((admin) => admin.deleteTopics({ topics: [topic] }))
     },
-    async stop() {
-      await admin.disconnect()
-      await started.end()
+    async remove() {
+      await broker.end()
       await rm(folder, { recursive: true, force: true })
     },
   }
 }
 
-interface Started {
-  readonly bootstrap: string
-  readonly pid: number
-  end(): Promise<unknown>
-}
-
-const starters: Record<PeerName, (folder: string) => Promise<Started>> = {
+const makers: Record<BrokerName, (folder: string) => Promise<Startable>> = {
   async titorelli(folder) {
-    const broker = new TitorelliProcess(join(folder, 'data'), ['--no-http', '--log-level', 'warn'])
-    await broker.start()
-    return { bootstrap: broker.bootstrap, pid: broker.ready.pid, end: () => broker.end('SIGTERM') }
+    const [port, httpPort] = (await freePorts(2)) as [number, number]
+    const ports = ['--port', `${port}`, '--http-port', `${httpPort}`]
+    const broker = new TitorelliProcess(join(folder, 'data'), [...ports, '--log-level', 'warn'])
+    return {
+      port,
+      bootstrap: `127.0.0.1:${port}`,
+      get url() {
+        return `${broker.httpUrl}/kafka/v3/clusters/${broker.ready.clusterId}`
+      },
+      get pid() {
+        return broker.ready.pid
+      },
+      start: () => timed(port, () => broker.start()),
+      async end() {
+        await broker.end('SIGTERM')
+      },
+    }
   },
   async kafka(folder) {
-    process.env['KAFKA_JVM_FLAGS'] ??= kafkaJvmFlags
     const [port, controllerPort] = (await freePorts(2)) as [number, number]
     const kafka = new KafkaProcess({ dir: folder, port, controllerPort, configs: [] })
-    await kafka.start()
-    return { bootstrap: kafka.bootstrap, pid: kafka.pid, end: () => kafka.end('SIGTERM') }
+    return {
+      port,
+      bootstrap: kafka.bootstrap,
+      get url(): string {
+        throw new Error('Kafka has no HTTP API')
+      },
+      get pid() {
+        return kafka.pid
+      },
+      start() {
+        process.env['KAFKA_JVM_FLAGS'] = kafkaJvmFlags
+        return timed(port, () => kafka.start())
+      },
+      end: () => kafka.end('SIGTERM'),
+    }
   },
+  kfake: (folder) => makeKfake(['--data-dir', join(folder, 'data')]),
+  'kfake-memory': () => makeKfake([]),
 }
 
-/** Fields 14 and 15 of /proc/PID/stat, in hundredths of a second. */
-async function cpuSecondsOf(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / 100
+async function makeKfake(args: readonly string[]): Promise<Startable> {
+  const build = fileURLToPath(new URL('kfake-build', import.meta.url))
+  const program = (await mustRun(build, [], { timeoutMs: 300_000 })).stdout.trim()
+  const [port] = (await freePorts(1)) as [number]
+  let child: ReturnType<typeof spawn> | undefined
+  return {
+    port,
+    bootstrap: `127.0.0.1:${port}`,
+    get url(): string {
+      throw new Error('kfake has no HTTP API')
+    },
+    get pid() {
+      return child!.pid!
+    },
+    start() {
+      return timed(port, () => {
+        child = spawn(program, ['--port', `${port}`, ...args], { stdio: 'ignore' })
+        return Promise.resolve()
+      })
+    },
+    async end() {
+      const running = child
+      if (!running || running.exitCode !== null || running.signalCode !== null) return
+      const ended = new Promise((resolve) => running.once('exit', resolve))
+      running.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+/** From now to the first answer. `start` resolves when the process has all that it needs. */
+async function timed(port: number, start: () => Promise<unknown>): Promise<number> {
+  const startedMs = performance.now()
+  const [answeredMs] = await Promise.all([firstAnswer(port), start()])
+  return answeredMs - startedMs
 }

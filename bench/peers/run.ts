@@ -1,138 +1,111 @@
 /**
- * Our broker beside Apache Kafka on this machine, in one run: the same load from librdkafka to both, round by round in turns,
- * after a warm-up of both. Prints a table of medians with their spread, and writes JSON.
+ * Our broker beside others on this machine, in one run: the same load to each, round by round in turns, after a warm-up. Prints
+ * tables of medians with their spread and which targets are met, and writes JSON. See docs/benchmarks.md.
  *
- *   npm run bench                       about five minutes
- *   npm run bench -- --full             about half an hour
- *   npm run bench -- --only produce-1k  one workload; --json FILE, --peers titorelli,kafka
+ *   npm run bench                         about five minutes
+ *   npm run bench -- --full               about half an hour
+ *   npm run bench -- --list               the workloads and the peers
+ *   npm run bench -- --only produce-1k,latency-20 --peers titorelli,kafka --json FILE
+ *   npm run bench -- --full --write       also writes bench/peers/results.json and the tables of docs/benchmarks.md
+ *   npm run bench -- --from FILE --write  writes them from the JSON of an earlier run
  */
+import { execFileSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { mustRun } from '../../test/compat/support/processes.ts'
-import { startPeer, type Peer, type PeerName, peerNames } from './peers.ts'
+import { Bench, type Mode } from './bench.ts'
+import type { Round } from './metrics.ts'
+import { peerNames, peers, type PeerName } from './peers.ts'
+import { sectionsOf, textOf, withSections, type Report } from './report.ts'
+import { workloads, type Workload } from './workloads.ts'
 
-interface Workload {
-  readonly name: string
-  readonly kind: 'produce' | 'consume'
-  readonly recordBytes: number
-  /** Bytes of values per round, with --full four times as many. */
-  readonly bytes: number
-  readonly configs: readonly string[]
-}
-
-const batching = ['linger.ms', '5', 'batch.size', '1000000', 'queue.buffering.max.messages', '400000']
-const reading = ['queued.min.messages', '200000', 'fetch.message.max.bytes', '4194304']
-const partitionCount = 12
-
-const workloads: readonly Workload[] = [
-  { name: 'produce-1k', kind: 'produce', recordBytes: 1024, bytes: 512e6, configs: batching },
-  { name: 'consume-1k', kind: 'consume', recordBytes: 1024, bytes: 512e6, configs: reading },
-  { name: 'produce-100', kind: 'produce', recordBytes: 100, bytes: 100e6, configs: batching },
-]
-
-/** What one round of one peer came to. */
-interface Round {
-  readonly megabytesPerSecond: number
-  /** CPU seconds of the broker for each 10^9 bytes of values. */
-  readonly cpuSecondsPerGigabyte: number
-}
+const document = new URL('../../docs/benchmarks.md', import.meta.url)
+const kept = new URL('results.json', import.meta.url)
 
 const { values } = parseArgs({
   options: {
     full: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
     only: { type: 'string' },
-    peers: { type: 'string', default: peerNames.join(',') },
+    peers: { type: 'string' },
     json: { type: 'string' },
+    from: { type: 'string' },
+    /** Of bytes, rounds and warm-up: to see quickly whether it works. */
+    scale: { type: 'string', default: '1' },
   },
 })
-const rounds = values.full ? 9 : 5
-const scale = values.full ? 4 : 1
 
-const load = (await mustRun(fileURLToPath(new URL('load-build', import.meta.url)), [])).stdout.trim()
-const peers: Peer[] = []
-try {
-  for (const name of values.peers.split(',')) peers.push(await startPeer(name as PeerName))
-  const results = await runAll()
-  console.log(tableOf(results))
-  const report = { date: new Date().toISOString(), machine: await machine(), peers: peers.map(describe), results }
-  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
-} finally {
-  for (const peer of peers) await peer.stop()
+if (values.list) {
+  for (const { name, measures } of workloads) console.log(`${name.padEnd(14)} ${measures}`)
+  for (const name of peerNames) console.log(`${name.padEnd(14)} ${peers[name]}`)
+} else {
+  const report = values.from === undefined ? await run() : (JSON.parse(await readFile(values.from, 'utf8')) as Report)
+  console.log(`\n${textOf(report.results)}`)
+  const text = `${JSON.stringify(report, null, 2)}\n`
+  if (values.json !== undefined) await writeFile(values.json, text)
+  if (values.write) {
+    await writeFile(kept, text)
+    await writeFile(document, withSections(await readFile(document, 'utf8'), sectionsOf(report)))
+  }
 }
 
-async function runAll(): Promise<Record<string, Record<string, Round[]>>> {
-  const chosen = workloads.filter(({ name }) => values.only === undefined || name === values.only)
-  if (chosen.length === 0)
-    throw new Error(`got --only ${values.only}, expected one of ${workloads.map(({ name }) => name).join(', ')}`)
-  console.log(`${await machine()}; ${peers.map(describe).join('; ')}`)
-  for (const peer of peers) await warmUp(peer)
+async function run(): Promise<Report> {
+  const mode: Mode = values.full ? 'full' : 'quick'
+  const startedMs = performance.now()
+  const chosen = chosenOf(
+    'only',
+    values.only,
+    workloads.map(({ name }) => name),
+  )
+  // Data in memory is told from data on disk where there is time for it, or where it is asked for.
+  const isUsual = (name: PeerName): boolean => name !== 'kfake-memory' || mode === 'full'
+  const chosenPeers =
+    values.peers === undefined ? peerNames.filter(isUsual) : chosenOf('peers', values.peers, peerNames)
+  const bench = new Bench({ mode, scale: Number(values.scale) }, (line) =>
+    console.log(`${((performance.now() - startedMs) / 1000).toFixed(0).padStart(5)} s  ${line}`),
+  )
+  bench.say(await machine())
   const results: Record<string, Record<string, Round[]>> = {}
-  for (const workload of chosen) {
-    const byPeer = (results[workload.name] = Object.fromEntries(peers.map(({ name }) => [name, [] as Round[]])))
-    for (let round = 0; round < rounds; round++) {
-      for (const peer of round % 2 === 0 ? peers : peers.toReversed()) {
-        byPeer[peer.name]!.push(await runRound(peer, workload, `${workload.name}-${round}`))
-      }
+  try {
+    for (const workload of workloads) {
+      if (!chosen.includes(workload.name)) continue
+      const its = workload.peers.filter((name) => chosenPeers.includes(name))
+      if (its.length > 0) results[workload.name] = await runWorkload(bench, workload, its)
     }
+  } finally {
+    await bench.close()
   }
-  return results
+  const seconds = Math.round((performance.now() - startedMs) / 1000)
+  return { date: new Date().toISOString(), mode, seconds, commit: commit(), machine: await machine(), results }
 }
 
-/** A JVM compiles for about a minute under load; whoever needs less is not harmed. */
-async function warmUp(peer: Peer): Promise<void> {
-  const untilMs = performance.now() + (values.full ? 90_000 : 30_000)
-  for (let at = 0; performance.now() < untilMs; at++) {
-    for (const workload of workloads) await runRound(peer, { ...workload, bytes: workload.bytes / 4 }, `warm-${at}`)
-  }
-}
-
-async function runRound(peer: Peer, workload: Workload, topic: string): Promise<Round> {
-  const { kind, recordBytes, configs } = workload
-  const records = Math.round((workload.bytes * scale) / recordBytes)
-  const name = `${topic}-${recordBytes}-${kind}`
-  await peer.createTopic(name, partitionCount)
-  const run = async (what: Workload['kind'], how: readonly string[]) => {
-    const args = [what, peer.bootstrap, name, `${records}`, `${recordBytes}`, `${partitionCount}`, ...how]
-    const { stdout } = await mustRun(load, args, { timeoutMs: 600_000 })
-    return JSON.parse(stdout) as { bytes: number; seconds: number }
-  }
-  if (kind === 'consume') await run('produce', batching)
-  const before = await peer.cpuSeconds()
-  const { bytes, seconds } = await run(kind, configs)
-  const cpuSeconds = (await peer.cpuSeconds()) - before
-  await peer.deleteTopic(name)
-  return { megabytesPerSecond: bytes / 1e6 / seconds, cpuSecondsPerGigabyte: cpuSeconds / (bytes / 1e9) }
-}
-
-function tableOf(results: Record<string, Record<string, Round[]>>): string {
-  const lines = ['workload      peer         MB/s (min to max)      CPU s/GB (min to max)']
-  for (const [workload, byPeer] of Object.entries(results)) {
-    for (const [peer, all] of Object.entries(byPeer)) {
-      const rate = spreadOf(all.map((round) => round.megabytesPerSecond))
-      const cpu = spreadOf(all.map((round) => round.cpuSecondsPerGigabyte))
-      const text = (spread: Spread, digits: number): string =>
-        `${spread.median.toFixed(digits)} (${spread.min.toFixed(digits)} to ${spread.max.toFixed(digits)})`
-      lines.push(`${workload.padEnd(13)} ${peer.padEnd(12)} ${text(rate, 0).padEnd(22)} ${text(cpu, 2)}`)
+async function runWorkload(
+  bench: Bench,
+  workload: Workload,
+  names: readonly PeerName[],
+): Promise<Record<string, Round[]>> {
+  const size = workload[bench.mode]
+  const rounds = Math.max(1, Math.round(size.rounds * Math.min(1, bench.scale)))
+  const byPeer = Object.fromEntries(names.map((name) => [name, [] as Round[]]))
+  if (workload.brokers === 'warm') for (const name of names) if (name !== 'mirrormaker') await bench.warmBroker(name)
+  bench.say(workload.name)
+  for (let round = 0; round < rounds; round++) {
+    const one = async (name: PeerName): Promise<void> => {
+      byPeer[name]!.push(await workload.run(bench, name, size.bytes * bench.scale))
     }
+    if (workload.brokers === 'own-at-once') await Promise.all(names.map(one))
+    else for (const name of round % 2 === 0 ? names : names.toReversed()) await one(name)
   }
-  return lines.join('\n')
+  return byPeer
 }
 
-interface Spread {
-  readonly min: number
-  readonly median: number
-  readonly max: number
-}
-
-function spreadOf(numbers: readonly number[]): Spread {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  return { min: sorted[0]!, median: sorted[sorted.length >> 1]!, max: sorted.at(-1)! }
-}
-
-function describe(peer: Peer): string {
-  return `${peer.name} started in ${Math.round(peer.startMs)} ms`
+function chosenOf<T extends string>(option: string, text: string | undefined, known: readonly T[]): readonly T[] {
+  if (text === undefined) return known
+  const names = text.split(',')
+  const stranger = names.find((name) => !known.includes(name as T))
+  if (stranger !== undefined) throw new Error(`got --${option} ${stranger}, expected one of ${known.join(', ')}`)
+  return names as T[]
 }
 
 async function machine(): Promise<string> {
@@ -140,4 +113,8 @@ async function machine(): Promise<string> {
   const kernel = (await readFile('/proc/sys/kernel/osrelease', 'utf8')).trim()
   const memory = Math.round(totalmem() / 2 ** 30)
   return `${cpu?.model ?? 'unknown processor'}, ${cpus().length} cores, ${memory} GiB, Linux ${kernel}, Node ${process.version}`
+}
+
+function commit(): string {
+  return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8', cwd: import.meta.dirname }).trim()
 }

@@ -1,0 +1,137 @@
+/** A finished run, and how it is shown: on a terminal, and in docs/benchmarks.md. */
+import { judge, metrics, spreadOf, type MetricName, type Results, type Round, type Verdict } from './metrics.ts'
+import { peers, type PeerName } from './peers.ts'
+import { workloads, type Workload } from './workloads.ts'
+
+export interface Report {
+  readonly date: string
+  readonly mode: 'quick' | 'full'
+  readonly seconds: number
+  /** The commit that was measured. */
+  readonly commit: string
+  readonly machine: string
+  readonly results: Results
+}
+
+/** The first row is the head. */
+type Table = readonly (readonly string[])[]
+
+/** One table for workloads that follow each other and are measured in the same metrics. */
+export function tablesOf(results: Results): Table[] {
+  const tables: { readonly metrics: readonly MetricName[]; readonly rows: string[][] }[] = []
+  for (const workload of workloads) {
+    const byPeer = results[workload.name]
+    if (!byPeer) continue
+    const rows = Object.entries(byPeer).map(([peer, rounds]) => rowOf(workload, peer, rounds))
+    const last = tables.at(-1)
+    if (last && last.metrics.join() === workload.metrics.join()) last.rows.push(...rows)
+    else tables.push({ metrics: workload.metrics, rows })
+  }
+  return tables.map((table) => [
+    ['workload', 'peer', 'rounds', ...table.metrics.map((name) => metrics[name].label)],
+    ...table.rows,
+  ])
+}
+
+function rowOf(workload: Workload, peer: string, rounds: readonly Round[]): string[] {
+  return [workload.name, peer, `${rounds.length}`, ...workload.metrics.map((metric) => cellOf(rounds, metric))]
+}
+
+/** The median, with the spread where there is one. */
+function cellOf(rounds: readonly Round[], metric: MetricName): string {
+  const spread = spreadOf(rounds, metric)
+  if (!spread) return ''
+  const [median, min, max] = [spread.median, spread.min, spread.max].map((value) =>
+    value.toFixed(metrics[metric].digits),
+  )
+  return min === max ? median! : `${median} (${min} to ${max})`
+}
+
+export function verdictsOf(results: Results): Verdict[] {
+  return workloads.flatMap(({ name, targets }) =>
+    targets.flatMap((target) => judge(name, target, results[name] ?? {}) ?? []),
+  )
+}
+
+function verdictTable(verdicts: readonly Verdict[]): Table {
+  const rows = verdicts.map(({ workload, metric, wanted, value, isMet }) => [
+    workload,
+    metrics[metric].label,
+    wanted,
+    Number(value.toPrecision(3)).toString(),
+    isMet ? 'met' : 'MISSED',
+  ])
+  return [['workload', 'metric', 'target', 'measured', ''], ...rows]
+}
+
+/** For the terminal. */
+export function textOf(results: Results): string {
+  const verdicts = verdictsOf(results)
+  const tables = [...tablesOf(results), ...(verdicts.length > 0 ? [verdictTable(verdicts)] : [])]
+  return tables.map(plain).join('\n\n')
+}
+
+function plain(table: Table): string {
+  const widths = widthsOf(table)
+  return table
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+/** In the shape that the formatter leaves as it is. */
+function markdown([head, ...rows]: Table): string {
+  const widths = widthsOf([head!, ...rows])
+  const line = (cells: readonly string[]) => `| ${cells.map((cell, at) => cell.padEnd(widths[at]!)).join(' | ')} |`
+  return [line(head!), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n')
+}
+
+function widthsOf(table: Table): number[] {
+  return table[0]!.map((_, column) => Math.max(3, ...table.map((row) => row[column]!.length)))
+}
+
+/** What stands between the markers of docs/benchmarks.md, by their names. */
+export function sectionsOf(report: Report): Record<string, string> {
+  const used = new Set(Object.values(report.results).flatMap((byPeer) => Object.keys(byPeer)))
+  const minutes = Math.max(1, Math.round(report.seconds / 60))
+  return {
+    run: `\`npm run bench${report.mode === 'full' ? ' -- --full' : ''}\` at commit ${report.commit} on ${report.date.slice(0, 10)}, ${minutes} minutes, on: ${report.machine}.`,
+    workloads: markdown([
+      ['workload', 'what a round measures', 'quick', '`--full`'],
+      ...workloads.map(({ name, measures, quick, full }) => [`\`${name}\``, measures, sizeText(quick), sizeText(full)]),
+    ]),
+    peers: markdown([
+      ['peer', 'what it is'],
+      ...Object.keys(peers).map((name) => [
+        `\`${name}\`${used.has(name) ? '' : ' (not in this run)'}`,
+        peers[name as PeerName],
+      ]),
+    ]),
+    results: tablesOf(report.results).map(markdown).join('\n\n'),
+    targets: markdown(verdictTable(verdictsOf(report.results))),
+  }
+}
+
+function sizeText({ rounds, bytes }: { readonly rounds: number; readonly bytes: number }): string {
+  return bytes === 0 ? `${rounds} rounds` : `${rounds} x ${bytes / 1e6} MB`
+}
+
+/**
+ * The document with each section between its markers replaced: `<!-- NAME: written by npm run bench -->` to `<!-- end -->`.
+ * @throws Error when a section has no markers.
+ */
+export function withSections(document: string, sections: Readonly<Record<string, string>>): string {
+  let text = document
+  for (const [name, content] of Object.entries(sections)) {
+    const begin = `<!-- ${name}: written by npm run bench -->`
+    const from = text.indexOf(begin)
+    const to = text.indexOf('<!-- end -->', from)
+    if (from < 0 || to < 0) throw new Error(`the document has no section ${name}`)
+    text = `${text.slice(0, from + begin.length)}\n\n${content}\n\n${text.slice(to)}`
+  }
+  return text
+}
