@@ -77,7 +77,7 @@ final class AdminCommands {
 
   private static void createTopic(Admin admin, String topic, JsonNode command) throws Exception {
     Map<String, String> configs = new HashMap<>();
-    command.path("configs").fields().forEachRemaining(config -> configs.put(config.getKey(), config.getValue().asText()));
+    command.path("configs").properties().forEach(config -> configs.put(config.getKey(), config.getValue().asText()));
     NewTopic created = new NewTopic(topic, Optional.of(command.get("partitions").asInt()), Optional.empty());
     admin.createTopics(List.of(created.configs(configs))).all().get();
   }

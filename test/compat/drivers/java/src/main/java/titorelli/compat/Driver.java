@@ -17,8 +17,9 @@ import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.utils.AppInfoParser;
 
 /**
- * Does what the lines of its standard input tell, with Apache Kafka's own clients, and answers on its standard output. Commands run
- * at the same time, each on a thread of its own. It ends, and leaves everything as it is, when the input ends.
+ * Does what the lines of its standard input tell, with Apache Kafka's own clients, and answers on its standard output.
+ * Commands run at the same time, each on a thread of its own. It ends, and leaves everything as it is, when the input
+ * ends.
  */
 public final class Driver {
   static final ObjectMapper JSON = new ObjectMapper();

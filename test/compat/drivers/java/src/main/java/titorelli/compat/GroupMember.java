@@ -19,7 +19,7 @@ import org.apache.kafka.clients.consumer.StickyAssignor;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.StringDeserializer;
 
-/** A member of a consumer group on a thread of its own, which prints what it is assigned and what it reads, and commits by itself. */
+/** A member of a group on a thread of its own, which prints what it is assigned and what it reads, and commits by itself. */
 final class GroupMember implements ConsumerRebalanceListener {
   private final String handle;
   private final KafkaConsumer<String, String> consumer;
@@ -34,7 +34,8 @@ final class GroupMember implements ConsumerRebalanceListener {
     if (command.has("instanceId")) {
       configs.put(ConsumerConfig.GROUP_INSTANCE_ID_CONFIG, command.get("instanceId").asText());
     }
-    configs.put(ConsumerConfig.PARTITION_ASSIGNMENT_STRATEGY_CONFIG, List.of(assignor(command.get("assignor").asText())));
+    Class<?> assignor = assignor(command.get("assignor").asText());
+    configs.put(ConsumerConfig.PARTITION_ASSIGNMENT_STRATEGY_CONFIG, List.of(assignor));
     configs.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
     configs.put(ConsumerConfig.AUTO_COMMIT_INTERVAL_MS_CONFIG, 500);
     configs.put(ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG, 10_000);

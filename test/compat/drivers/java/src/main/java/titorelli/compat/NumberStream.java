@@ -11,7 +11,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** An idempotent producer, all else as Kafka's defaults have it, that writes numbered records to partition 0 until it is ended. */
+/** An idempotent producer, else as Kafka's defaults have it, that writes numbered records to partition 0 until its end. */
 final class NumberStream {
   private static final int PERIOD_MS = 5;
 

@@ -71,7 +71,9 @@ final class Records {
       consumer.assign(partitions);
       consumer.seekToBeginning(partitions);
       while (records.size() < count) {
-        if (System.nanoTime() > deadlineNs) throw new TimeoutException(records.size() + " of " + count + " records came");
+        if (System.nanoTime() > deadlineNs) {
+          throw new TimeoutException(records.size() + " of " + count + " records came");
+        }
         for (var record : consumer.poll(Duration.ofMillis(100))) records.add(describe(record));
       }
     }

@@ -1,0 +1,3 @@
+module titorelli/driver
+
+go 1.26.0
