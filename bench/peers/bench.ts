@@ -78,14 +78,16 @@ export class Bench {
     for (const recordBytes of [1024, 100]) {
       const topic = this.topicName('warm')
       await broker.createTopic(topic, partitionCount)
-      const records = Math.round(100e6 / recordBytes / (recordBytes < 1024 ? 4 : 1))
+      const bytes = Math.min(1, this.scale) * (recordBytes < 1024 ? 25e6 : 100e6)
+      const records = Math.round(bytes / recordBytes)
       await this.load('produce', broker, { topic, records, recordBytes, more: batching })
       await this.load('consume', broker, { topic, records, recordBytes, more: reading })
       await broker.deleteTopic(topic)
     }
     const topic = this.topicName('warm')
     await broker.createTopic(topic, partitionCount)
-    await this.load('latency', broker, { topic, records: 30_000, recordBytes: 1024, more: [`${20e6}`, '0', ...pacing] })
+    const records = Math.round(30_000 * Math.min(1, this.scale))
+    await this.load('latency', broker, { topic, records, recordBytes: 1024, more: [`${20e6}`, '0', ...pacing] })
     await broker.deleteTopic(topic)
   }
 

@@ -13,6 +13,9 @@ export interface Report {
   readonly results: Results
 }
 
+/** Of text in docs/benchmarks.md. */
+const lineLength = 130
+
 /** The first row is the head. */
 type Table = readonly (readonly string[])[]
 
@@ -100,10 +103,7 @@ export function sectionsOf(report: Report): Record<string, string> {
   const minutes = Math.max(1, Math.round(report.seconds / 60))
   return {
     run: `\`npm run bench${report.mode === 'full' ? ' -- --full' : ''}\` at commit ${report.commit} on ${report.date.slice(0, 10)}, ${minutes} minutes, on: ${report.machine}.`,
-    workloads: markdown([
-      ['workload', 'what a round measures', 'quick', '`--full`'],
-      ...workloads.map(({ name, measures, quick, full }) => [`\`${name}\``, measures, sizeText(quick), sizeText(full)]),
-    ]),
+    workloads: workloads.map(itemOf).join('\n'),
     peers: markdown([
       ['peer', 'what it is'],
       ...Object.keys(peers).map((name) => [
@@ -116,8 +116,19 @@ export function sectionsOf(report: Report): Record<string, string> {
   }
 }
 
+function itemOf({ name, measures, quick, full }: Workload): string {
+  const words = `**${name}**: ${measures}. Quick: ${sizeText(quick)}; full: ${sizeText(full)}.`.split(' ')
+  const lines = ['-']
+  for (const word of words) {
+    if (lines.at(-1)!.length + word.length >= lineLength) lines.push(' ')
+    lines[lines.length - 1] += ` ${word}`
+  }
+  return lines.join('\n')
+}
+
 function sizeText({ rounds, bytes }: { readonly rounds: number; readonly bytes: number }): string {
-  return bytes === 0 ? `${rounds} rounds` : `${rounds} x ${bytes / 1e6} MB`
+  const text = rounds === 1 ? '1 round' : `${rounds} rounds`
+  return bytes === 0 ? text : `${text} of ${bytes / 1e6} MB`
 }
 
 /**
