@@ -312,11 +312,12 @@ export function isFlexible(message: { readonly flexible: string }, version: numb
   return message.flexible !== 'none' && inVersions(message.flexible, version)
 }
 
-/** Reads a request body. Throws a ProtocolError for bytes that are none, and for bytes behind its end. */
+/**
+ * Reads a request body. Throws a ProtocolError for bytes that are none. Bytes behind its end are left alone, as Kafka leaves
+ * them: librdkafka asks for all topics in a Metadata request that is three bytes too long.
+ */
 export function decodeRequest<A extends Api>(api: A, version: number, reader: Reader): RequestOf<A> {
-  const value = codecOf(api.request, version, isFlexible(api, version)).decode(reader)
-  reader.expectEnd()
-  return value as RequestOf<A>
+  return codecOf(api.request, version, isFlexible(api, version)).decode(reader) as RequestOf<A>
 }
 
 export function encodeRequest<A extends Api>(api: A, version: number, value: RequestInput<A>, writer: Writer): void {

@@ -14,9 +14,11 @@ import { ListOffsets } from '../../protocol/apis/list-offsets.ts'
 import { Metadata } from '../../protocol/apis/metadata.ts'
 import { OffsetFetch } from '../../protocol/apis/offset-fetch.ts'
 import { Produce } from '../../protocol/apis/produce.ts'
+import { decodeResponse } from '../../protocol/compile.ts'
 import { errorCodes } from '../../protocol/errors.ts'
 import { splitBatches } from '../../protocol/records/batch.ts'
 import { decodeRecords } from '../../protocol/records/record.ts'
+import { Reader } from '../../protocol/reader.ts'
 import { zeroUuid } from '../../protocol/schema.ts'
 import { linkName, startMirrorPair, until, untilMirrored } from '../support/mirror.ts'
 import { startTestBroker, versionsOf, type TestBroker } from '../support/broker.ts'
@@ -52,6 +54,19 @@ test("DescribeTopicPartitions answers empty lists of eligible leaders, on which 
   const { topics } = await broker.send(DescribeTopicPartitions, 0, request)
   const [partition] = topics[0]!.partitions
   assert.deepEqual([partition!.eligibleLeaderReplicas, partition!.lastKnownElr], [[], []])
+})
+
+test('bytes behind the end of a request are left alone: librdkafka 2.16 asks for all topics with three too many', async (t) => {
+  const broker = await startTestBroker(t, { topics: { orders: 1 } })
+  const client = await broker.connect()
+  // Metadata v13, recorded: the null list of topics, two flags and the tagged fields end behind the fourth byte of its body.
+  const frame = Buffer.from('000000190003000d00000003000772646b61666b610000000000010000', 'hex')
+  const answer = await client.exchange(frame)
+  const response = decodeResponse(Metadata, 13, new Reader(answer, 5)) // 5: the correlation id, and no tagged fields
+  assert.deepEqual(
+    response.topics.map(({ name }) => name),
+    ['orders'],
+  )
 })
 
 for (const version of versionsOf(OffsetFetch)) {
