@@ -176,7 +176,7 @@ test('kafkajs creates a topic, produces with its codecs and asks for offsets', a
 })
 
 test('@platformatic/kafka creates a topic, produces with every codec and fetches it back', async (t) => {
-  if (!(await usePeer(t, '@platformatic/kafka'))) return
+  if (!(await usePeer(t, 'platformatic'))) return
   const broker = await startTitorelli(t)
   const admin = platformaticAdmin(t, broker.bootstrap)
   await admin.createTopics({ topics: codecs.map((codec) => `platformatic-${codec}`), partitions: 1, replicas: 1 })
@@ -189,7 +189,7 @@ test('@platformatic/kafka creates a topic, produces with every codec and fetches
 })
 
 test('an idempotent producer of @platformatic/kafka produces', async (t) => {
-  if (!(await usePeer(t, '@platformatic/kafka'))) return
+  if (!(await usePeer(t, 'platformatic'))) return
   const broker = await startTitorelli(t)
   await createTopics(broker.bootstrap, [{ topic: 'once' }])
   const producer = platformaticProducer(t, broker.bootstrap, { idempotent: true })
@@ -199,7 +199,7 @@ test('an idempotent producer of @platformatic/kafka produces', async (t) => {
 })
 
 test('producer ids above 2^53, half of them odd, come back from every idempotent client as they were given', async (t) => {
-  const peers = ['kcat', 'kafka-console-producer', 'kafkajs', '@platformatic/kafka'] as const
+  const peers = ['kcat', 'kafka-console-producer', 'kafkajs', 'platformatic'] as const
   for (const peer of peers) if (!(await usePeer(t, peer))) return
   const broker = await startTitorelli(t)
   await createTopics(broker.bootstrap, [{ topic: 'ids' }])
@@ -226,7 +226,7 @@ test('producer ids above 2^53, half of them odd, come back from every idempotent
 })
 
 test('what was acknowledged is there after kill -9 and a restart', async (t) => {
-  if (!(await usePeer(t, '@platformatic/kafka'))) return
+  if (!(await usePeer(t, 'platformatic'))) return
   const broker = await startTitorelli(t)
   await createTopics(broker.bootstrap, [{ topic: 'kept' }])
   const records = recordsOf('kept', 500)
@@ -237,7 +237,7 @@ test('what was acknowledged is there after kill -9 and a restart', async (t) => 
 })
 
 test('every client that produces to a mirror is refused at once, with the reason where its version carries one', async (t) => {
-  const peers = ['kcat', 'kafka-console-producer', 'kafkajs', '@platformatic/kafka'] as const
+  const peers = ['kcat', 'kafka-console-producer', 'kafkajs', 'platformatic'] as const
   for (const peer of peers) if (!(await usePeer(t, peer))) return
   const source = await startTitorelli(t)
   const mirror = await startTitorelli(t)

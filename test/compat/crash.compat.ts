@@ -10,7 +10,7 @@ import { TitorelliProcess } from './support/titorelli.ts'
 const rounds = 5
 
 test(`${rounds} times kill -9 under load: all acknowledged records are there, in order, once`, async (t) => {
-  if (!(await usePeer(t, '@platformatic/kafka')) || !(await usePeer(t, 'kafkajs'))) return
+  if (!(await usePeer(t, 'platformatic')) || !(await usePeer(t, 'kafkajs'))) return
   const seed = Number(process.env['COMPAT_SEED'] ?? Date.now() % 1_000_000)
   console.log(`kill -9 under load: seed ${seed} (COMPAT_SEED=${seed} runs it again)`)
   const folder = await mkdtemp(join(tmpdir(), 'titorelli-crash-'))

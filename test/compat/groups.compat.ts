@@ -123,10 +123,10 @@ const clients: readonly { readonly what: string; readonly peers: readonly PeerNa
     { what: 'kcat', peers: ['kcat'], open: (t, { instance: _instance, ...options }) => kcatConsumer(t, options) },
     { what: 'kcat with static members', peers: ['kcat'], open: kcatConsumer },
     { what: 'kafkajs', peers: ['kafkajs'], open: kafkajsConsumer },
-    { what: '@platformatic/kafka', peers: ['@platformatic/kafka'], open: platformaticGroupConsumer },
+    { what: '@platformatic/kafka', peers: ['platformatic'], open: platformaticGroupConsumer },
     {
       what: 'confluent-kafka, cooperative and static,',
-      peers: ['librdkafka'],
+      peers: ['confluent-kafka'],
       open: pythonConsumer('partition.assignment.strategy=cooperative-sticky'),
     },
   ]

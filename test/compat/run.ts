@@ -3,13 +3,14 @@
  * failed, or when a listed peer did not run although this machine has what it needs; with CI set, when one did not run at all.
  */
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { missingFor, peerNames } from './support/peers.ts'
+import { readReport } from './support/report.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'titorelli-compat-'))
-const reportFile = join(folder, 'peers.tsv')
+const reportFile = join(folder, 'report.jsonl')
 const failed: string[] = []
 
 const patterns = process.argv.slice(2)
@@ -19,10 +20,10 @@ const status = await runTests(
 if (status !== 0) failed.push(`the tests ended with status ${status}`)
 
 let skippedCount = 0
-const lines = (await readFile(reportFile, 'utf8').catch(() => '')).split('\n').map((line) => line.split('\t'))
+const results = await readReport(reportFile)
 console.log('\nPeers:')
 for (const peer of peerNames) {
-  const ran = lines.filter(([what, name]) => what === 'ran' && name === peer)
+  const ran = results.filter((result) => result.peer === peer && result.outcome !== 'skipped')
   const missing = await missingFor(peer)
   if (ran.length > 0) console.log(`  ${peer}: met in ${ran.length} ${ran.length === 1 ? 'test' : 'tests'}`)
   else if (missing !== undefined) {

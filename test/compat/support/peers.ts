@@ -2,25 +2,60 @@
  * The peers that a run must have met, and what happened to each. A peer is skipped only where what it needs is not on this
  * machine; `run.ts` prints that, and fails when a peer was skipped although its tools are there.
  */
-import { appendFileSync } from 'node:fs'
+import * as nodeTest from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { mustRun, runCommand } from './processes.ts'
+import { mustRun, runCommand, type Finished } from './processes.ts'
+import { report, type Result } from './report.ts'
 
-export type PeerName =
-  'kcat' | 'librdkafka' | 'kafka-console-producer' | 'kafka-verifiable' | 'kafka' | 'kafkajs' | '@platformatic/kafka'
+const java = ['java', 'mvn']
+const python = ['python3', 'pip']
 
-/** The commands each peer needs: the first list is for one that may be there already. */
-const commandsOf: Record<PeerName, { readonly ready: readonly string[]; readonly install: readonly string[] }> = {
-  kcat: { ready: ['kcat'], install: ['apt-get'] },
-  librdkafka: { ready: [], install: ['python3', 'pip'] },
-  'kafka-console-producer': { ready: [], install: ['java', 'mvn'] },
-  'kafka-verifiable': { ready: [], install: ['java', 'mvn'] },
-  kafka: { ready: [], install: ['java', 'mvn'] },
-  kafkajs: { ready: [], install: [] },
-  '@platformatic/kafka': { ready: [], install: [] },
-}
-export const peerNames = Object.keys(commandsOf) as readonly PeerName[]
+/** Client libraries, each with a driver in test/compat/drivers/ and what that needs: the matrix runs them. */
+const driverNeeds = {
+  java,
+  'franz-go': ['go'],
+  sarama: ['go'],
+  rskafka: ['cargo'],
+  rdkafka: ['cargo'],
+  'confluent-kafka': python,
+  aiokafka: python,
+  kafkajs: [],
+  platformatic: [],
+} as const satisfies Record<string, readonly string[]>
+export type DriverName = keyof typeof driverNeeds
+export const driverNames = Object.keys(driverNeeds) as readonly DriverName[]
+
+/** Kafka's command line tools, by the names that its users type. */
+export const toolNames = [
+  'kafka-topics',
+  'kafka-configs',
+  'kafka-console-producer',
+  'kafka-console-consumer',
+  'kafka-consumer-groups',
+  'kafka-groups',
+  'kafka-get-offsets',
+  'kafka-delete-records',
+  'kafka-dump-log',
+  'kafka-verifiable-producer',
+  'kafka-verifiable-consumer',
+  'kafka-log-dirs',
+  'kafka-leader-election',
+  'kafka-reassign-partitions',
+  'kafka-metadata-quorum',
+  'kafka-cluster',
+  'kafka-features',
+  'kafka-producer-perf-test',
+  'kafka-consumer-perf-test',
+  'kafka-broker-api-versions',
+] as const
+export type ToolName = (typeof toolNames)[number]
+
+export type PeerName = DriverName | ToolName | 'kcat' | 'kafka'
+export const peerNames: readonly PeerName[] = ['kcat', 'kafka', ...toolNames, ...driverNames]
+
+/** Newer than its types. */
+const getTestContext = Reflect.get(nodeTest, 'getTestContext') as () => TestContext | undefined
 
 const folder = new URL('../peers/', import.meta.url)
 
@@ -31,11 +66,11 @@ export function peerScript(name: string): string {
 
 /** What is missing for a peer on this machine, or undefined. */
 export async function missingFor(peer: PeerName): Promise<string | undefined> {
-  const { ready, install } = commandsOf[peer]
-  if (ready.length > 0 && (await firstMissing(ready)) === undefined) return undefined
-  const missing = await firstMissing(install)
+  if (peer === 'kcat' && (await firstMissing(['kcat'])) === undefined) return undefined
+  const needs = peer === 'kcat' ? ['apt-get'] : peer in driverNeeds ? driverNeeds[peer as DriverName] : java
+  const missing = await firstMissing(needs)
   if (missing !== undefined) return `'${missing}' is not installed`
-  if (install.includes('apt-get') && process.getuid?.() !== 0) return `installing ${peer} needs root`
+  if (peer === 'kcat' && process.getuid?.() !== 0) return `installing ${peer} needs root`
   return undefined
 }
 
@@ -50,26 +85,61 @@ async function firstMissing(commands: readonly string[]): Promise<string | undef
 export async function usePeer(t: TestContext, peer: PeerName): Promise<boolean> {
   const missing = await missingFor(peer)
   if (missing !== undefined) {
-    report('skipped', peer, missing)
+    report({ peer, what: t.fullName, outcome: 'skipped', reason: missing })
     t.skip(`${peer}: ${missing}`)
     return false
   }
   if (peer === 'kcat') await mustRun(peerScript('kcat-install'), [], { timeoutMs: 300_000 })
-  if (peer === 'librdkafka') await mustRun(peerScript('librdkafka-install'), [], { timeoutMs: 300_000 })
-  if (peer === 'kafka' || peer === 'kafka-console-producer' || peer === 'kafka-verifiable') {
-    await mustRun(peerScript('kafka-install'), [], { timeoutMs: 300_000 })
-  }
-  report('ran', peer, t.name)
+  if (peer === 'confluent-kafka') await mustRun(peerScript('librdkafka-install'), [], { timeoutMs: 300_000 })
+  if (isOfKafka(peer)) await mustRun(peerScript('kafka-install'), [], { timeoutMs: 300_000 })
+  // A tool is met when it runs.
+  if (!isTool(peer)) await meets(t, peer)
   return true
 }
 
-/** Runs a console tool of Apache Kafka to its end. */
-export async function kafkaTool(name: string, args: readonly string[], input = ''): Promise<string> {
-  const { stdout } = await mustRun(peerScript('kafka-tool'), [name, ...args], { input })
+function isTool(peer: string): peer is ToolName {
+  return (toolNames as readonly string[]).includes(peer)
+}
+
+function isOfKafka(peer: PeerName): boolean {
+  return peer === 'kafka' || isTool(peer)
+}
+
+const met = new WeakMap<TestContext, Set<PeerName>>()
+
+/** Has the test, when it ends, noted in the report with the peer. */
+async function meets(t: TestContext, peer: PeerName): Promise<void> {
+  const known = met.get(t) ?? new Set()
+  met.set(t, known)
+  if (known.has(peer)) return
+  known.add(peer)
+  const version = await versionOf(peer)
+  const result: Omit<Result, 'outcome'> = { peer, what: t.fullName, ...(version === undefined ? {} : { version }) }
+  t.after(() => report({ ...result, outcome: Reflect.get(t, 'passed') ? 'passed' : 'failed' }))
+}
+
+/** The version of a peer that is no client library: these say it themselves. */
+async function versionOf(peer: PeerName): Promise<string | undefined> {
+  if (peer === 'kcat') return (await mustRun(peerScript('kcat-install'), [])).stdout.trim()
+  if (!isOfKafka(peer)) return undefined
+  return /kafka-([\d.]+)\s*$/.exec((await mustRun(peerScript('kafka-install'), [])).stdout)?.[1]
+}
+
+/** Runs a console tool of Apache Kafka to its end, whatever its status, and notes that the test met it. */
+export async function runKafkaTool(name: ToolName, args: readonly string[], input = ''): Promise<Finished> {
+  await meetsTool(name)
+  return await runCommand(peerScript('kafka-tool'), [name, ...args], { input })
+}
+
+/** As `runKafkaTool`, and returns what it prints; a status other than 0 throws. */
+export async function kafkaTool(name: ToolName, args: readonly string[], input = ''): Promise<string> {
+  const { status, stdout, stderr } = await runKafkaTool(name, args, input)
+  if (status !== 0) throw new Error(`${name} ${args.join(' ')} ended with ${status}: ${stderr || stdout}`)
   return stdout
 }
 
-function report(what: 'ran' | 'skipped', peer: PeerName, detail: string): void {
-  const file = process.env['COMPAT_REPORT']
-  if (file !== undefined) appendFileSync(file, `${what}\t${peer}\t${detail}\n`)
+/** Notes that the test that runs now met a tool, for those who start it by themselves. */
+export async function meetsTool(name: ToolName): Promise<void> {
+  const t = getTestContext()
+  if (t) await meets(t, name)
 }

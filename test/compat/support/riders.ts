@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { ProduceAcks, Producer, stringSerializers } from '@platformatic/kafka'
 import { Kafka, logLevel } from 'kafkajs'
-import { peerScript, type PeerName } from './peers.ts'
+import { meetsTool, peerScript, type PeerName } from './peers.ts'
 
 export const partitionCount = 3
 
@@ -133,7 +133,7 @@ const kcat: Rider = {
 }
 
 const librdkafka: Rider = {
-  peer: 'librdkafka',
+  peer: 'confluent-kafka',
   produce(ride) {
     const { brokers, topic } = ride
     const acknowledged: Acknowledged[] = []
@@ -188,10 +188,11 @@ function runVerifiable(args: readonly string[], ride: Ride, onEvent: (event: Ver
 }
 
 const java: Rider = {
-  peer: 'kafka-verifiable',
+  peer: 'kafka-verifiable-producer',
   isInTurn: true,
   async produce(ride) {
     const { brokers, topic, folder } = ride
+    await meetsTool('kafka-verifiable-producer')
     const acknowledged: Acknowledged[] = []
     const failed: VerifiableEvent[] = []
     const settings = { 'enable.idempotence': 'true', retries: '2147483647', 'batch.size': '256' }
@@ -213,6 +214,7 @@ const java: Rider = {
   },
   async consume(ride) {
     const { brokers, topic, groupId, folder } = ride
+    await meetsTool('kafka-verifiable-consumer')
     const values = new Set<string>()
     const config = await propertiesFile(folder, { 'max.poll.records': '5', 'fetch.max.bytes': '4096' })
     const flags = ['--topic', topic, '--bootstrap-server', brokers.join(), '--group-id', groupId, '--verbose']
@@ -294,7 +296,7 @@ const kafkajs: Rider = {
 }
 
 const platformatic: Rider = {
-  peer: '@platformatic/kafka',
+  peer: 'platformatic',
   produce(ride) {
     const { brokers, topic, signal } = ride
     const producer = new Producer({

@@ -1,0 +1,20 @@
+/**
+ * What a client can't do, each with its reason: reviewed like code. The matrix runs these scenarios all the same; one that fails
+ * in another way than its row says fails the run, and so does one that passes.
+ */
+export interface Exclusion {
+  readonly client: string
+  /** The name of a scenario; `*` at the end stands for any ending. */
+  readonly scenario: string
+  readonly reason: string
+  /** The name of the error that the driver answers; UNSUPPORTED if left out: the library has no way to do it. */
+  readonly error?: string
+}
+
+export const exclusions: readonly Exclusion[] = [
+  { client: 'kafkajs', scenario: 'group range', reason: 'its only assignor is round-robin' },
+  { client: 'kafkajs', scenario: 'group sticky', reason: 'its only assignor is round-robin' },
+  { client: 'kafkajs', scenario: 'group cooperative-sticky', reason: 'its only assignor is round-robin' },
+  { client: 'kafkajs', scenario: 'static member', reason: 'it has no static members' },
+  { client: 'confluent-kafka', scenario: 'group sticky', reason: 'librdkafka has no eager sticky assignor' },
+]
