@@ -43,7 +43,8 @@ export interface CheckOptions {
 export function checkBatches(entry: AppendEntry, options: CheckOptions): readonly BatchRef[] | Refusal {
   if (entry.batches.length === 0) return failure('INVALID_RECORD', 'an append without a batch')
   let batches = entry.batches
-  for (const [index, batch] of entry.batches.entries()) {
+  for (let index = 0; index < entry.batches.length; index++) {
+    const batch = entry.batches[index]!
     try {
       const refused = checkShape(batch, entry.origin) ?? checkRules(batch, entry.origin, options)
       if (refused) return refused

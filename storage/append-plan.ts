@@ -2,27 +2,28 @@
  * Where the next batch goes: offset, segment and position, ahead of what is written. The plan moves when an append is queued
  * and returns to what is visible when a write fails.
  */
-import { lastOffsetOf, type BatchRef } from '../protocol/records/batch.ts'
+import type { BatchRef } from '../protocol/records/batch.ts'
 import { offsetEntryBytes, timeEntryBytes } from './index-files.ts'
 import type { LogConfig } from './log-store.ts'
 import { maxRelativeOffset, type Segment } from './segment.ts'
+import type { TailChunk } from './tail-cache.ts'
 
-/** A batch with its place, ready to be written. */
+/** A batch with its place. */
 export interface PlacedBatch {
-  readonly bytes: Uint8Array
+  /** What is written: the tail's own copy, or the bytes that were handed in. */
+  bytes: Uint8Array
+  /** Where the tail keeps these bytes. */
+  chunk: TailChunk | undefined
   readonly baseOffset: bigint
+  readonly lastOffset: bigint
   readonly lastOffsetDelta: number
   readonly maxTimestamp: bigint
   readonly segmentBaseOffset: bigint
+  /** In the file of the segment. */
   readonly position: number
 }
 
-export interface Place {
-  readonly segmentBaseOffset: bigint
-  readonly position: number
-  readonly baseOffset: bigint
-  readonly lastOffset: bigint
-}
+const maxRelative = BigInt(maxRelativeOffset)
 
 export class AppendPlan {
   nextOffset: bigint
@@ -50,37 +51,45 @@ export class AppendPlan {
   }
 
   /** Gives the batch its place. A segment that does not suit it is left, and a new one begins with it. */
-  take(batch: BatchRef, baseOffset: bigint, when: { readonly config: LogConfig; readonly nowMs: bigint }): Place {
-    const lastOffset = lastOffsetOf(batch.header) - batch.header.baseOffset + baseOffset
-    const { maxTimestamp } = batch.header
-    const sizeBytes = batch.bytes.length
-    if (this.#mustRoll({ baseOffset, lastOffset, maxTimestamp, sizeBytes, nowMs: when.nowMs }, when.config)) {
-      this.#segmentBaseOffset = baseOffset
-      this.#sizeBytes = 0
-      this.#firstTimestampMs = undefined
-      this.#sinceMs = undefined
-      this.#index = { ...emptyIndex }
+  take(batch: BatchRef, baseOffset: bigint, when: { readonly config: LogConfig; readonly nowMs: bigint }): PlacedBatch {
+    const { bytes } = batch
+    const { maxTimestamp, lastOffsetDelta } = batch.header
+    const next: PlacedBatch = {
+      bytes,
+      chunk: undefined,
+      baseOffset,
+      lastOffset: baseOffset + BigInt(lastOffsetDelta),
+      lastOffsetDelta,
+      maxTimestamp,
+      segmentBaseOffset: this.#segmentBaseOffset,
+      position: this.#sizeBytes,
     }
-    const place = { segmentBaseOffset: this.#segmentBaseOffset, position: this.#sizeBytes, baseOffset, lastOffset }
-    this.#sizeBytes += sizeBytes
+    const place = this.#mustRoll(next, when.nowMs, when.config) ? this.#roll(next) : next
+    this.#sizeBytes += bytes.length
     this.#firstTimestampMs ??= maxTimestamp
     this.#sinceMs ??= when.nowMs
-    growIndex(this.#index, { sizeBytes, maxTimestamp, intervalBytes: when.config.indexIntervalBytes })
-    this.nextOffset = lastOffset + 1n
+    growIndex(this.#index, next, when.config.indexIntervalBytes)
+    this.nextOffset = next.lastOffset + 1n
     return place
   }
 
-  #mustRoll(
-    next: { baseOffset: bigint; lastOffset: bigint; maxTimestamp: bigint; sizeBytes: number; nowMs: bigint },
-    config: LogConfig,
-  ): boolean {
+  #roll(first: PlacedBatch): PlacedBatch {
+    this.#segmentBaseOffset = first.baseOffset
+    this.#sizeBytes = 0
+    this.#firstTimestampMs = undefined
+    this.#sinceMs = undefined
+    this.#index = { ...emptyIndex }
+    return { ...first, segmentBaseOffset: first.baseOffset, position: 0 }
+  }
+
+  #mustRoll(next: PlacedBatch, nowMs: bigint, config: LogConfig): boolean {
     if (next.baseOffset < this.#segmentBaseOffset) return true // only an empty log takes a batch from below its start
-    if (next.lastOffset - this.#segmentBaseOffset > BigInt(maxRelativeOffset)) return true
+    if (next.lastOffset - this.#segmentBaseOffset > maxRelative) return true
     if (this.#sizeBytes === 0) return false
-    if (this.#sizeBytes + next.sizeBytes > config.segmentBytes) return true
+    if (this.#sizeBytes + next.bytes.length > config.segmentBytes) return true
     if (isFull(this.#index, config.segmentIndexBytes)) return true
     const first = this.#firstTimestampMs ?? -1n
-    const waitedMs = first >= 0n ? next.maxTimestamp - first : next.nowMs - (this.#sinceMs ?? next.nowMs)
+    const waitedMs = first >= 0n ? next.maxTimestamp - first : nowMs - (this.#sinceMs ?? nowMs)
     return waitedMs > longestMs(config) - this.#jitter(config)
   }
 
@@ -113,12 +122,9 @@ const emptyIndex: IndexSize = {
   lastTimeMs: -1n,
 }
 
-function growIndex(
-  index: IndexSize,
-  batch: { readonly sizeBytes: number; readonly maxTimestamp: bigint; readonly intervalBytes: number },
-): void {
-  if (batch.maxTimestamp > index.maxTimestampMs) index.maxTimestampMs = batch.maxTimestamp
-  if (index.bytesSinceEntry > batch.intervalBytes) {
+function growIndex(index: IndexSize, { bytes, maxTimestamp }: PlacedBatch, intervalBytes: number): void {
+  if (maxTimestamp > index.maxTimestampMs) index.maxTimestampMs = maxTimestamp
+  if (index.bytesSinceEntry > intervalBytes) {
     index.entries += 1
     if (index.maxTimestampMs > index.lastTimeMs) {
       index.timeEntries += 1
@@ -126,7 +132,7 @@ function growIndex(
     }
     index.bytesSinceEntry = 0
   }
-  index.bytesSinceEntry += batch.sizeBytes
+  index.bytesSinceEntry += bytes.length
 }
 
 /** Kafka's rule: one entry of the time index is kept for the end of the segment. */

@@ -7,10 +7,9 @@
  * append gets an offset. When that fails too, or a sync does, the log goes offline until a restart.
  */
 import { strict as assert } from 'node:assert'
-import { assignInPlace, RecordsError, withLogAppendTime, type BatchRef } from '../protocol/records/batch.ts'
+import { AppendAdmission, type PendingAppend } from './append-admission.ts'
 import { DiskError } from './disk.ts'
-import { checkBatches } from './append-checks.ts'
-import { AppendPlan, type PlacedBatch } from './append-plan.ts'
+import { firstOf, GroupWriter, type AppendGroup } from './group-writer.ts'
 import { unusable } from './log-reader.ts'
 import { LogCheckpoint } from './log-checkpoint.ts'
 import type { LogState } from './log-state.ts'
@@ -25,10 +24,8 @@ import type {
   Result,
   WakeCause,
 } from './log-store.ts'
-import { failure, failureOf, StorageError } from './outcome.ts'
-import type { StagedProducers, WrittenBatch } from './producer-state.ts'
-import { openSegment, rebuildHistory, saveEpochs } from './recovery.ts'
-import type { Segment } from './segment.ts'
+import { failureOf, StorageError } from './outcome.ts'
+import { rebuildHistory, saveEpochs } from './recovery.ts'
 import { SegmentSync } from './segment-sync.ts'
 
 /** A group is closed at this size, so that the first of it does not wait for ever more. */
@@ -36,20 +33,6 @@ const groupLimitBytes = 16 * 1024 * 1024
 export const defaultUnsyncedLimitBytes = 64 * 1024 * 1024
 
 export type LogListener = (log: LogHandle, cause: WakeCause) => void
-
-/** An append between its call and its answer. */
-interface PendingAppend {
-  readonly kind: 'append'
-  readonly entry: AppendEntry
-  readonly options: AppendOptions
-  readonly settle: (result: AppendResult) => void
-  /** Empty until it has its offsets. */
-  placed: readonly PlacedBatch[]
-  sizeBytes: number
-  logAppendTimeMs: bigint
-  /** Repeats of this append that came while it was under way: they share its outcome. */
-  readonly repeats: ((result: AppendResult) => void)[]
-}
 
 interface ExclusiveTask {
   readonly kind: 'task'
@@ -61,22 +44,22 @@ export class PartitionLog implements LogHandle {
   readonly sync: SegmentSync
   readonly checkpoint: LogCheckpoint
   readonly listeners = new Set<LogListener>()
-  readonly #fences = new Map<string, bigint>()
-  readonly #queue: (PendingAppend | ExclusiveTask)[] = []
+  readonly #admission: AppendAdmission
+  readonly #writer: GroupWriter
+  #queue: (PendingAppend | ExclusiveTask)[] = []
   #writing: readonly PendingAppend[] = []
   /** Tasks queued or running: appends behind them get their offsets when these are done. */
   #waitingTasks = 0
-  #plan: AppendPlan
   #isRunning = false
   #idle: Promise<void> = Promise.resolve()
-  #replacedSegment: Segment | undefined
 
   /** `unsyncedLimitBytes`: so many bytes may be appended before they are synced in the background. */
   constructor(state: LogState, unsyncedLimitBytes = defaultUnsyncedLimitBytes) {
     this.state = state
     this.sync = new SegmentSync(state)
     this.checkpoint = new LogCheckpoint(this, unsyncedLimitBytes)
-    this.#plan = this.#freshPlan()
+    this.#admission = new AppendAdmission(state)
+    this.#writer = new GroupWriter(this)
   }
 
   get hasUnsavedEpochs(): boolean {
@@ -92,29 +75,32 @@ export class PartitionLog implements LogHandle {
   }
 
   append(entry: AppendEntry, options: AppendOptions): Promise<AppendResult> {
-    return new Promise((resolve) => {
-      const pending: PendingAppend = {
-        kind: 'append',
-        entry,
-        options,
-        settle: resolve,
-        placed: [],
-        sizeBytes: 0,
-        logAppendTimeMs: -1n,
-        repeats: [],
-      }
-      if (this.#waitingTasks > 0 || this.#prepare(pending)) {
-        this.#queue.push(pending)
-        this.#start()
-      }
-    })
+    return new Promise((resolve) => this.enqueue(entry, options, resolve))
+  }
+
+  /** The same for a caller with a promise of its own: `settle` is called once. */
+  enqueue(entry: AppendEntry, options: AppendOptions, settle: (result: AppendResult) => void): void {
+    const pending: PendingAppend = {
+      kind: 'append',
+      entry,
+      options,
+      settle,
+      placed: [],
+      sizeBytes: 0,
+      logAppendTimeMs: -1n,
+      repeats: undefined,
+    }
+    if (this.#waitingTasks > 0 || this.#admit(pending)) {
+      this.#queue.push(pending)
+      this.#start()
+    }
   }
 
   /** Runs `work` alone: after all appends that were called before, and before those that are called later. */
   exclusive<T extends object>(work: () => Promise<T>, fence?: Fence): Promise<Result<T>> {
     return new Promise((resolve) => {
       const run = async () => {
-        const refused = unusable(this.state) ?? this.#refusedByFence(fence)
+        const refused = unusable(this.state) ?? this.#admission.refusedByFence(fence)
         if (refused) return resolve(refused)
         try {
           resolve({ ok: true, ...(await work()) })
@@ -129,8 +115,7 @@ export class PartitionLog implements LogHandle {
   }
 
   fence(fence: Fence): void {
-    const known = this.#fences.get(fence.lease)
-    if (known === undefined || known < fence.fenceEpoch) this.#fences.set(fence.lease, fence.fenceEpoch)
+    this.#admission.fence(fence)
   }
 
   notify(cause: WakeCause): void {
@@ -155,7 +140,7 @@ export class PartitionLog implements LogHandle {
   restart(): void {
     assert(this.#waitingTasks > 0)
     this.state.tail.clear()
-    this.#plan = this.#freshPlan()
+    this.#admission.restart()
   }
 
   /** Makes the history of epochs durable if it changed. */
@@ -164,10 +149,6 @@ export class PartitionLog implements LogHandle {
     if (changeCount === this.state.savedEpochs) return
     await saveEpochs(this.state)
     this.state.savedEpochs = changeCount
-  }
-
-  #freshPlan(): AppendPlan {
-    return new AppendPlan(this.label, this.state.activeSegment, this.state.highWatermark)
   }
 
   #failureOfTask(error: unknown): Failure {
@@ -208,8 +189,7 @@ export class PartitionLog implements LogHandle {
       }
     } catch (error) {
       this.breakDown(error)
-      const refused = unusable(this.state)!
-      this.#failAll(this.#writing, refused)
+      this.#failAll(this.#writing, unusable(this.state)!)
       this.#writing = []
     } finally {
       this.#isRunning = false
@@ -221,271 +201,73 @@ export class PartitionLog implements LogHandle {
   #prepareWaiting(): void {
     const end = this.#queue.findIndex((item) => item.kind === 'task')
     const waiting = this.#queue.splice(0, end === -1 ? this.#queue.length : end)
-    const prepared = waiting.filter((item) => item.kind === 'append' && (item.placed.length > 0 || this.#prepare(item)))
-    this.#queue.unshift(...prepared)
-  }
-
-  #takeGroup(): readonly PendingAppend[] {
-    const group: PendingAppend[] = []
-    let sizeBytes = 0
-    for (const item of this.#queue) {
-      if (item.kind === 'task' || (group.length > 0 && sizeBytes + item.sizeBytes > groupLimitBytes)) break
-      sizeBytes += item.sizeBytes
-      group.push(item)
-    }
-    this.#queue.splice(0, group.length)
-    return group
+    const admitted = waiting.filter((item) => item.kind === 'append' && (item.placed.length > 0 || this.#admit(item)))
+    this.#queue.unshift(...admitted)
   }
 
   /** Checks an append and gives it its offsets. False when it is answered already, or waits for the one that it repeats. */
-  #prepare(pending: PendingAppend): boolean {
-    const { entry, options } = pending
-    const refused = unusable(this.state) ?? this.#refusedByFence(entry.fence) ?? this.#refusedByMode(entry)
-    if (refused) return answer(pending, refused)
-    const batches = checkBatches(entry, { config: this.state.config, nowMs: options.nowMs })
-    if (!Array.isArray(batches)) return answer(pending, batches as AppendResult)
-    const duplicate = entry.origin === 'client' ? this.state.producers.findDuplicate(batches[0]!) : undefined
-    if (duplicate) return this.#answerDuplicate(pending, duplicate)
-    try {
-      this.#assign(pending, batches)
-      return true
-    } catch (error) {
-      if (error instanceof RecordsError) return answer(pending, failure('INVALID_RECORD', error.message))
-      return answer(pending, failureOf(error))
-    }
-  }
-
-  #refusedByFence(fence: Fence | undefined): Failure | undefined {
-    const known = fence && this.#fences.get(fence.lease)
-    if (known === undefined || known <= fence!.fenceEpoch) return undefined
-    return failure('FENCED', `lease ${fence!.lease} has moved on to ${known}, got ${fence!.fenceEpoch}`)
-  }
-
-  #refusedByMode(entry: AppendEntry): AppendResult | undefined {
-    const { state } = this
-    if (state.isMirror && entry.origin !== 'mirror') {
-      return failure('READ_ONLY', `Cannot append records to read-only mirror topic '${state.topicName}'`)
-    }
-    if (entry.mode.kind === 'assign') {
-      if (entry.mode.leaderEpoch >= state.leaderEpoch) return undefined
-      return failure(
-        'LEADER_EPOCH_STALE',
-        `${this.label} has leader epoch ${state.leaderEpoch}, got ${entry.mode.leaderEpoch}`,
-      )
-    }
-    if (!state.isMirror && entry.origin === 'mirror') {
-      return failure('FENCED', `${this.label} is no mirror any more`)
-    }
-    const expected = this.#plan.nextOffset
-    if (entry.mode.expectedLogEndOffset === expected) return undefined
-    const message = `${this.label} ends at ${expected}, expected ${entry.mode.expectedLogEndOffset}`
-    return { ...failure('OFFSET_MISMATCH', message), expected }
-  }
-
-  #answerDuplicate(pending: PendingAppend, duplicate: WrittenBatch): false {
-    const { lastOffset, offsetDelta, timestampMs } = duplicate
-    const result: AppendResult = {
-      ok: true,
-      baseOffset: lastOffset - BigInt(offsetDelta),
-      lastOffset,
-      logStartOffset: this.state.logStartOffset,
-      logAppendTimeMs: timestampMs, // as Kafka, whatever the timestamp type
-      duplicate: true,
-    }
-    if (lastOffset < this.state.highWatermark) return answer(pending, result)
-    const original = [...this.#writing, ...this.#queue].find(
-      (item) => item.kind === 'append' && item.placed.some((batch) => lastOffsetOfPlaced(batch) === lastOffset),
-    ) as PendingAppend | undefined
-    assert(original, 'a batch that is not visible yet is under way')
-    original.repeats.push((outcome) =>
-      pending.settle(outcome.ok ? { ...result, logStartOffset: outcome.logStartOffset } : outcome),
-    )
+  #admit(pending: PendingAppend): boolean {
+    const answer = this.#admission.admit(pending)
+    if (!answer) return true
+    if (answer.ok && answer.lastOffset >= this.state.highWatermark) this.#repeat(pending, answer)
+    else pending.settle(answer)
     return false
   }
 
-  /** Offsets, producer state and places for all batches, or (throwing) for none. */
-  #assign(pending: PendingAppend, batches: readonly BatchRef[]): void {
-    const { entry, options } = pending
-    const { state } = this
-    const staged = state.producers.stage(entry.origin)
-    const baseOffsets = entry.mode.kind === 'assign' ? this.#nextOffsets(batches) : this.#ownOffsets(batches)
-    const stampMs =
-      entry.origin !== 'mirror' && state.config.messageTimestampType === 'LogAppendTime' ? options.nowMs : -1n
-    const stamped = stampMs < 0n ? batches : batches.map((batch) => withMaxTimestamp(batch, stampMs))
-    for (const [index, batch] of stamped.entries()) staged.add(batch, baseOffsets[index]!)
-    this.#place(pending, { batches: stamped, baseOffsets, staged, stampMs })
+  /** The append repeats one that is under way, and shares its outcome. */
+  #repeat(pending: PendingAppend, answer: AppendResult & { readonly ok: true }): void {
+    const original = [...this.#writing, ...this.#queue].find(
+      (item) => item.kind === 'append' && item.placed.some((batch) => batch.lastOffset === answer.lastOffset),
+    ) as PendingAppend | undefined
+    assert(original, 'a batch that is not visible yet is under way')
+    original.repeats ??= []
+    original.repeats.push((outcome) =>
+      pending.settle(outcome.ok ? { ...answer, logStartOffset: outcome.logStartOffset } : outcome),
+    )
   }
 
-  #place(
-    pending: PendingAppend,
-    parts: { batches: readonly BatchRef[]; baseOffsets: readonly bigint[]; staged: StagedProducers; stampMs: bigint },
-  ): void {
-    const { state } = this
-    const { mode } = pending.entry
-    const placed: PlacedBatch[] = []
-    const when = { config: state.config, nowMs: pending.options.nowMs }
-    for (const [index, batch] of parts.batches.entries()) {
-      const place = this.#plan.take(batch, parts.baseOffsets[index]!, when)
-      const bytes = state.tail.place(batch.bytes, place)
-      if (mode.kind === 'assign') assignInPlace(bytes, { baseOffset: place.baseOffset, leaderEpoch: mode.leaderEpoch })
-      if (parts.stampMs >= 0n) withLogAppendTime(bytes, parts.stampMs)
-      const leaderEpoch = mode.kind === 'assign' ? mode.leaderEpoch : batch.header.partitionLeaderEpoch
-      state.epochs.assign(leaderEpoch, place.baseOffset)
-      state.leaderEpoch = Math.max(state.leaderEpoch, leaderEpoch)
-      placed.push({
-        ...place,
-        bytes,
-        lastOffsetDelta: batch.header.lastOffsetDelta,
-        maxTimestamp: batch.header.maxTimestamp,
-      })
-      pending.sizeBytes += bytes.length
+  /** The appends at the head of the queue, up to the next task. */
+  #takeGroup(): AppendGroup {
+    const queue = this.#queue
+    let [count, sizeBytes] = [0, 0]
+    for (const item of queue) {
+      if (item.kind === 'task' || (count > 0 && sizeBytes + item.sizeBytes > groupLimitBytes)) break
+      sizeBytes += item.sizeBytes
+      count += 1
     }
-    state.producers.commit(parts.staged)
-    pending.placed = placed
-    pending.logAppendTimeMs = parts.stampMs
+    this.#queue = queue.splice(count)
+    return { appends: queue as PendingAppend[], sizeBytes }
   }
 
-  #nextOffsets(batches: readonly BatchRef[]): bigint[] {
-    let next = this.#plan.nextOffset
-    return batches.map((batch) => {
-      const baseOffset = next
-      next += BigInt(batch.header.lastOffsetDelta) + 1n
-      return baseOffset
-    })
-  }
-
-  /** @throws StorageError when offsets or leader epochs go back. */
-  #ownOffsets(batches: readonly BatchRef[]): bigint[] {
-    let next = this.#plan.nextOffset
-    let epoch = this.state.epochs.latest
-    // A log that begins within a batch of its source holds that batch whole.
-    let isFirst =
-      this.state.activeSegment.isEmpty && this.state.segments.length === 1 && next === this.state.highWatermark
-    return batches.map(({ header }) => {
-      const lastOffset = header.baseOffset + BigInt(header.lastOffsetDelta)
-      if (header.baseOffset < next && !(isFirst && lastOffset >= next)) {
-        throw new StorageError('INVALID_RECORD', `batch begins at ${header.baseOffset}, expected ${next} or more`)
-      }
-      if (header.partitionLeaderEpoch >= 0 && header.partitionLeaderEpoch < epoch) {
-        throw new StorageError(
-          'LEADER_EPOCH_STALE',
-          `batch has leader epoch ${header.partitionLeaderEpoch}, expected ${epoch} or more`,
-        )
-      }
-      isFirst = false
-      next = lastOffset + 1n
-      epoch = Math.max(epoch, header.partitionLeaderEpoch)
-      return header.baseOffset
-    })
-  }
-
-  async #commit(group: readonly PendingAppend[]): Promise<void> {
-    this.#writing = group
-    const room = this.checkpoint.roomFor(group.reduce((sum, pending) => sum + pending.sizeBytes, 0))
+  async #commit(group: AppendGroup): Promise<void> {
+    this.#writing = group.appends
+    const room = this.checkpoint.roomFor(group.sizeBytes)
     if (room) await room
-    const refused = unusable(this.state)
-    if (refused) {
-      this.#writing = []
-      return this.#failAll(group, refused)
-    }
-    const failed = (await this.#tryWrite(group)) ?? (await this.#trySync(group))
+    const failed = unusable(this.state) ?? (await this.#writer.write(group))
     if (failed === undefined) this.#publish(group)
     this.#writing = []
     if (failed === undefined) return
     if (this.state.status === 'online') await this.#recoverFrom(failed, group)
-    else this.#failAll(group, unusable(this.state) ?? failed)
+    else this.#failAll(group.appends, unusable(this.state) ?? failed)
   }
 
-  async #tryWrite(group: readonly PendingAppend[]): Promise<Failure | undefined> {
-    try {
-      await this.#write(group.flatMap((pending) => pending.placed))
-      return undefined
-    } catch (error) {
-      return failureOf(error)
-    }
-  }
-
-  /** What a failed sync left on the disk is unknown, and asking again proves nothing: the log goes offline. */
-  async #trySync(group: readonly PendingAppend[]): Promise<Failure | undefined> {
-    if (!this.#mustSync(group)) return undefined
-    try {
-      await this.sync.run(lastOffsetOfPlaced(group.at(-1)!.placed.at(-1)!) + 1n)
-      return undefined
-    } catch (error) {
-      const found = failureOf(error)
-      this.goOffline(found.message)
-      return found
-    }
-  }
-
-  async #write(batches: readonly PlacedBatch[]): Promise<void> {
-    let from = 0
-    while (from < batches.length) {
-      const { segmentBaseOffset, position } = batches[from]!
-      let to = from + 1
-      while (to < batches.length && batches[to]!.segmentBaseOffset === segmentBaseOffset) to += 1
-      const segment = await this.#segmentFor(segmentBaseOffset, from === 0)
-      await segment.write(position, mergeAdjacent(batches.slice(from, to)))
-      this.sync.noteWrite(segment)
-      from = to
-    }
-  }
-
-  /** The active segment, or a new one that begins at this offset. An untouched one that does not suit is replaced. */
-  async #segmentFor(baseOffset: bigint, isFirstOfGroup: boolean): Promise<Segment> {
-    const { state } = this
-    const active = state.activeSegment
-    if (active.baseOffset === baseOffset) return active
-    if (!active.isEmpty || !isFirstOfGroup) await this.#syncBeforeRoll()
-    const segment = await openSegment(state, baseOffset, true)
-    this.sync.noteDirectory()
-    if (isFirstOfGroup && active.isEmpty && state.segments.length === 1) {
-      this.#replacedSegment = active
-      state.segments = [segment]
-    } else {
-      state.segments = [...state.segments, segment]
-    }
-    return segment
-  }
-
-  /**
-   * A new segment must not outlive the end of the one before it: records that a power cut leaves behind a hole would be taken
-   * for the log.
-   */
-  async #syncBeforeRoll(): Promise<void> {
-    try {
-      await this.sync.run()
-    } catch (error) {
-      this.goOffline(failureOf(error).message)
-      throw error
-    }
-  }
-
-  #mustSync(group: readonly PendingAppend[]): boolean {
-    if (group.some((pending) => pending.options.durable === true)) return true
-    const first = group[0]!.placed[0]!
-    const count = lastOffsetOfPlaced(group.at(-1)!.placed.at(-1)!) + 1n - first.baseOffset
-    return this.sync.unsyncedRecords(first.baseOffset) + count >= this.state.config.flushMessages
-  }
-
-  #publish(group: readonly PendingAppend[]): void {
+  #publish(group: AppendGroup): void {
     const { state } = this
     let index = state.segments.length
-    while (index > 0 && state.segments[index - 1]!.baseOffset > group[0]!.placed[0]!.segmentBaseOffset) index -= 1
+    while (index > 0 && state.segments[index - 1]!.baseOffset > firstOf(group).segmentBaseOffset) index -= 1
     index -= 1
     const first = index
-    for (const pending of group) {
+    for (const pending of group.appends) {
       for (const batch of pending.placed) {
         while (state.segments[index]!.baseOffset !== batch.segmentBaseOffset) index += 1
         state.segments[index]!.note(batch.position, batch.bytes.length, batch)
-        state.highWatermark = lastOffsetOfPlaced(batch) + 1n
+        state.highWatermark = batch.lastOffset + 1n
       }
     }
     state.producers.onVisible(state.highWatermark)
-    const sizeBytes = group.reduce((sum, pending) => sum + pending.sizeBytes, 0)
-    this.checkpoint.noteAppended(sizeBytes, index > first)
-    for (const pending of group) this.#finish(pending, this.#resultOf(pending))
-    if (this.#replacedSegment) this.#dropReplaced()
+    this.checkpoint.noteAppended(group.sizeBytes, index > first)
+    for (const pending of group.appends) this.#finish(pending, this.#resultOf(pending))
+    this.#dropReplaced()
     this.notify('appended')
   }
 
@@ -493,7 +275,7 @@ export class PartitionLog implements LogHandle {
     return {
       ok: true,
       baseOffset: pending.placed[0]!.baseOffset,
-      lastOffset: lastOffsetOfPlaced(pending.placed.at(-1)!),
+      lastOffset: pending.placed.at(-1)!.lastOffset,
       logStartOffset: this.state.logStartOffset,
       logAppendTimeMs: pending.logAppendTimeMs,
       duplicate: false,
@@ -501,8 +283,8 @@ export class PartitionLog implements LogHandle {
   }
 
   #dropReplaced(): void {
-    const replaced = this.#replacedSegment!
-    this.#replacedSegment = undefined
+    const replaced = this.#writer.takeReplaced()
+    if (!replaced) return
     this.state.generation += 1
     this.sync.forget(replaced)
     this.#waitingTasks += 1
@@ -510,12 +292,14 @@ export class PartitionLog implements LogHandle {
   }
 
   /** A write failed: back to the last whole batch, or offline. */
-  async #recoverFrom(cause: Failure, group: readonly PendingAppend[]): Promise<void> {
-    const failed = [...group]
+  async #recoverFrom(cause: Failure, group: AppendGroup): Promise<void> {
+    const failed = [...group.appends]
     this.#waitingTasks += 1
     while (this.#queue[0]?.kind === 'append') failed.push(this.#queue.shift() as PendingAppend)
     try {
-      await this.#cutToVisible()
+      await this.#writer.undo()
+      await rebuildHistory(this.state)
+      this.restart()
     } catch (error) {
       this.goOffline(failureOf(error).message)
     }
@@ -524,59 +308,13 @@ export class PartitionLog implements LogHandle {
     this.#prepareWaiting()
   }
 
-  async #cutToVisible(): Promise<void> {
-    const { state } = this
-    if (this.#replacedSegment) {
-      const [begun] = state.segments
-      state.segments = [this.#replacedSegment]
-      this.#replacedSegment = undefined
-      this.sync.forget(begun!)
-      await begun!.retire('remove')
-    }
-    const begun = state.segments.filter((segment, index) => index > 0 && segment.isEmpty)
-    state.segments = state.segments.filter((segment) => !begun.includes(segment))
-    for (const segment of begun) {
-      this.sync.forget(segment)
-      await segment.retire('remove')
-    }
-    await state.activeSegment.dropUnnoted()
-    await rebuildHistory(state)
-    this.restart()
-  }
-
   #failAll(failed: readonly PendingAppend[], result: Failure): void {
     for (const pending of failed) this.#finish(pending, result)
   }
 
   #finish(pending: PendingAppend, result: AppendResult): void {
+    for (const batch of pending.placed) this.state.tail.settle(batch)
     pending.settle(result)
-    for (const settle of pending.repeats) settle(result)
+    if (pending.repeats) for (const settle of pending.repeats) settle(result)
   }
-}
-
-function answer(pending: PendingAppend, result: AppendResult): false {
-  pending.settle(result)
-  return false
-}
-
-function lastOffsetOfPlaced(batch: PlacedBatch): bigint {
-  return batch.baseOffset + BigInt(batch.lastOffsetDelta)
-}
-
-function withMaxTimestamp(batch: BatchRef, maxTimestamp: bigint): BatchRef {
-  return { bytes: batch.bytes, header: { ...batch.header, maxTimestamp } }
-}
-
-/** The bytes to write, as few pieces as they lie in memory: batches of one chunk follow each other there. */
-function mergeAdjacent(batches: readonly PlacedBatch[]): Uint8Array[] {
-  const chunks: Uint8Array[] = []
-  for (const { bytes } of batches) {
-    const last = chunks.at(-1)
-    if (last && last.buffer === bytes.buffer && last.byteOffset + last.length === bytes.byteOffset) {
-      chunks[chunks.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + bytes.length)
-    } else {
-      chunks.push(bytes)
-    }
-  }
-  return chunks
 }

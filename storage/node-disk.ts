@@ -193,16 +193,26 @@ class NodeFile implements DiskFile {
 
   async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
     this.#requireOpen()
-    let rest = chunks.filter((chunk) => chunk.length > 0)
+    let rest = chunks
     let at = position
-    while (rest.length > 0) {
-      const part = takeVectors(rest)
-      const start = at
-      const written = await this.#run<number>('append', (done) => fs.writev(this.#fd, part, start, done))
+    let left = sizeBytesOf(chunks)
+    while (left > 0) {
+      const written = await this.#writeSome(at, rest)
       if (written === 0) throw new DiskError('IO', this.path, `a write to ${this.path} made no progress`)
       at += written
-      rest = skipBytes(rest, written)
+      left -= written
+      if (left > 0) rest = skipBytes(rest, written)
     }
+  }
+
+  /** One call, which may write less than all. A single piece costs less than a vector of one. */
+  #writeSome(position: number, chunks: readonly Uint8Array[]): Promise<number> {
+    const part = takeVectors(chunks)
+    const [only] = part
+    return this.#run<number>('append', (done) => {
+      if (only && part.length === 1) fs.write(this.#fd, only, 0, only.length, position, done)
+      else fs.writev(this.#fd, part, position, done)
+    })
   }
 
   async read(position: number, length: number, diskClass: DiskClass = 'read', into?: Uint8Array): Promise<Uint8Array> {
@@ -239,6 +249,12 @@ class NodeFile implements DiskFile {
   #requireOpen(): void {
     if (this.#closed) throw new DiskError('CLOSED', this.path, `${this.path} is closed`)
   }
+}
+
+function sizeBytesOf(chunks: readonly Uint8Array[]): number {
+  let sizeBytes = 0
+  for (const chunk of chunks) sizeBytes += chunk.length
+  return sizeBytes
 }
 
 function takeVectors(chunks: readonly Uint8Array[]): Uint8Array[] {

@@ -136,17 +136,28 @@ export class PooledFile implements DiskFile {
     if (opening) await (await opening).close()
   }
 
-  async #use<T>(work: (file: DiskFile) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw new DiskError('CLOSED', this.path, `${this.path} is closed`)
+  #use<T>(work: (file: DiskFile) => Promise<T>): Promise<T> {
+    if (this.#isClosed) return Promise.reject(new DiskError('CLOSED', this.path, `${this.path} is closed`))
     this.#users += 1
-    try {
-      this.#pool.touch(this)
-      return await work(this.#file ?? (await this.#open()))
-    } finally {
-      this.#users -= 1
-      this.#pool.trim()
-      if (this.#users === 0 && this.#isClosed) await this.#closeHandle()
-    }
+    this.#pool.touch(this)
+    const done = this.#file ? work(this.#file) : this.#open().then(work)
+    return done.then(
+      (value) => {
+        const closed = this.#endUse()
+        return closed ? closed.then(() => value) : value
+      },
+      async (error: unknown) => {
+        await this.#endUse()
+        throw error
+      },
+    )
+  }
+
+  /** Returns what the last user of a closed file has to wait for. */
+  #endUse(): Promise<void> | undefined {
+    this.#users -= 1
+    this.#pool.trim()
+    return this.#users === 0 && this.#isClosed ? this.#closeHandle() : undefined
   }
 
   async #open(): Promise<DiskFile> {

@@ -53,7 +53,7 @@ import type {
 } from './log-store.ts'
 import { findLostFile } from './file-check.ts'
 import { OpenFiles } from './open-files.ts'
-import { failureOf, StorageError } from './outcome.ts'
+import { failureOf } from './outcome.ts'
 import { ReadBuffers } from './read-buffers.ts'
 import { deletedFolder, recover, type Loss } from './recovery.ts'
 import { TailBudget, TailCache } from './tail-cache.ts'
@@ -165,7 +165,18 @@ export class SegmentLogStore implements LogStore {
   append(entries: readonly AppendEntry[], options: AppendOptions): Promise<readonly AppendResult[]> {
     const durable = options.durable ?? this.#options.durable ?? false
     const all = { nowMs: options.nowMs, durable }
-    return Promise.all(entries.map((entry) => logOf(entry.log).append(entry, all)))
+    return new Promise((resolve) => {
+      const results: AppendResult[] = []
+      let waiting = entries.length
+      if (waiting === 0) resolve(results)
+      entries.forEach((entry, index) =>
+        logOf(entry.log).enqueue(entry, all, (result) => {
+          results[index] = result
+          waiting -= 1
+          if (waiting === 0) resolve(results)
+        }),
+      )
+    })
   }
 
   async read(requests: readonly ReadRequest[], options: ReadOptions): Promise<readonly ReadResult[]> {

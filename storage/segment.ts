@@ -180,8 +180,8 @@ export class Segment {
   }
 
   /** Writes behind what is there. The bytes count for nothing before `note`. */
-  async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
-    await this.#file.write(position, chunks)
+  write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    return this.#file.write(position, chunks)
   }
 
   /** Makes the next batch visible: it was written right behind the last. */

@@ -1,21 +1,28 @@
 /**
  * The newest bytes of a log, in memory: consumers and links at the end of it read no disk. Appended batches are copied into
  * chunks (a view would pin the whole frame that it came in), but for big ones that make up most of their buffer.
- * Bytes that were published never change; a chunk that was let go lives on with whoever still reads it.
+ * Bytes that were published never change while somebody may look at them. The memory of a chunk that was let go is used again
+ * once its batches are written and every reader has given it back; what no reader gives back is left to the garbage collector.
  */
+import { strict as assert } from 'node:assert'
 
-/** Below this size a copy is cheaper than a chunk of its own. */
-const ownChunkBytes = 16 * 1024
+/** From this size on a batch may be a chunk of its own. A copy of a smaller one costs less than the collection of its frame. */
+const ownChunkBytes = 64 * 1024
 const smallestChunkBytes = 4 * 1024
 const largestChunkBytes = 256 * 1024
+/** So many blocks of the largest size are kept for the next chunks. */
+const spareBlocks = 16
 
 /** What all tails of a process may hold. Over the limit the oldest chunks of all logs are let go first. */
 export class TailBudget {
   readonly limitBytes: number
-  #usedBytes = 0
+  /** Of all chunks that a tail has, or that wait for their write. */
+  #chunkBytes = 0
   /** The chunks of all tails form a list from the oldest to the newest: a queue that any of them can leave. */
   #oldest: TailChunk | undefined
   #newest: TailChunk | undefined
+  /** Memory of chunks that were let go, for new ones. */
+  readonly #spares: Uint8Array[] = []
   readonly #onChange: (grownBytes: number) => void
 
   /** `onChange` hears by how many bytes the tails have grown, negative when they shrink: for a budget of the whole process. */
@@ -25,7 +32,15 @@ export class TailBudget {
   }
 
   get usedBytes(): number {
-    return this.#usedBytes
+    return this.#chunkBytes + this.#spares.length * largestChunkBytes
+  }
+
+  /** Memory for a chunk of this size. */
+  take(sizeBytes: number): Uint8Array {
+    const spare = sizeBytes === largestChunkBytes ? this.#spares.pop() : undefined
+    if (!spare) return new Uint8Array(sizeBytes)
+    this.#onChange(-spare.length)
+    return spare
   }
 
   add(chunk: TailChunk): void {
@@ -33,12 +48,12 @@ export class TailBudget {
     if (this.#newest) this.#newest.newer = chunk
     else this.#oldest = chunk
     this.#newest = chunk
-    this.#usedBytes += chunk.heldBytes
+    this.#chunkBytes += chunk.heldBytes
     this.#onChange(chunk.heldBytes)
-    this.evictTo(this.limitBytes)
+    this.#evictChunksTo(this.limitBytes)
   }
 
-  /** To be called once for each chunk that was added. */
+  /** To be called once for each chunk that was added, when its tail lets go of it. */
   remove(chunk: TailChunk): void {
     if (chunk.older) chunk.older.newer = chunk.newer
     else this.#oldest = chunk.newer
@@ -46,15 +61,49 @@ export class TailBudget {
     else this.#newest = chunk.older
     chunk.older = undefined
     chunk.newer = undefined
-    this.#usedBytes -= chunk.heldBytes
-    this.#onChange(-chunk.heldBytes)
+    chunk.isRemoved = true
+    if (chunk.unwrittenCount === 0) this.#uncount(chunk)
+  }
+
+  /** A batch of the chunk is written, or never will be. */
+  settle(chunk: TailChunk): void {
+    chunk.unwrittenCount -= 1
+    assert(chunk.unwrittenCount >= 0, 'a batch is settled once')
+    if (chunk.isRemoved && chunk.unwrittenCount === 0) this.#uncount(chunk)
+  }
+
+  /** A reader looks no longer at the bytes of the chunk. */
+  release(chunk: TailChunk): void {
+    chunk.readerCount -= 1
+    assert(chunk.readerCount >= 0, 'a read is given back once')
+    this.#reuse(chunk)
   }
 
   /** Lets go of the oldest chunks until the tails hold at most this many bytes, or only one chunk. */
   evictTo(sizeBytes: number): void {
-    while (this.#usedBytes > sizeBytes && this.#oldest && this.#oldest !== this.#newest) {
+    while (this.usedBytes > sizeBytes && this.#spares.pop()) this.#onChange(-largestChunkBytes)
+    this.#evictChunksTo(sizeBytes)
+    while (this.usedBytes > sizeBytes && this.#spares.pop()) this.#onChange(-largestChunkBytes)
+  }
+
+  #evictChunksTo(sizeBytes: number): void {
+    while (this.#chunkBytes > sizeBytes && this.#oldest && this.#oldest !== this.#newest) {
       this.#oldest.owner.evictThrough(this.#oldest)
     }
+  }
+
+  #uncount(chunk: TailChunk): void {
+    this.#chunkBytes -= chunk.heldBytes
+    this.#onChange(-chunk.heldBytes)
+    this.#reuse(chunk)
+  }
+
+  #reuse(chunk: TailChunk): void {
+    const isUnused = chunk.isRemoved && chunk.unwrittenCount === 0 && chunk.readerCount === 0
+    if (!isUnused || !chunk.isOurs || chunk.bytes.length !== largestChunkBytes) return
+    if (this.#spares.length === spareBlocks) return
+    this.#spares.push(chunk.bytes)
+    this.#onChange(largestChunkBytes)
   }
 }
 
@@ -70,11 +119,22 @@ export class TailChunk {
   lastOffset: bigint
   /** Of each batch, three numbers in turn: its first and last offset relative to `firstOffset`, and where it ends in `bytes`. */
   readonly spans: number[] = []
+  /** Of the budget's list. */
   older: TailChunk | undefined
   newer: TailChunk | undefined
+  /** Its tail has let go of it. */
+  isRemoved = false
+  /** Batches that wait for their write. */
+  unwrittenCount = 0
+  /** Reads that have a view of the bytes and have not given it back. */
+  readerCount = 0
+  /** The bytes are a block of the tail's own, not a batch as it was handed in. */
+  readonly isOurs: boolean
 
-  constructor(owner: TailCache, bytes: Uint8Array, place: BatchPlace) {
+  constructor(owner: TailCache, bytes: Uint8Array, options: { readonly place: BatchPlace; readonly isOurs: boolean }) {
+    const { place } = options
     this.owner = owner
+    this.isOurs = options.isOurs
     this.bytes = bytes
     this.heldBytes = bytes.buffer.byteLength
     this.segmentBaseOffset = place.segmentBaseOffset
@@ -125,6 +185,12 @@ export interface BatchPlace {
   readonly lastOffset: bigint
 }
 
+/** A batch on its way to the disk. */
+export interface TailBatch extends BatchPlace {
+  bytes: Uint8Array
+  chunk: TailChunk | undefined
+}
+
 export class TailCache {
   readonly #budget: TailBudget
   readonly #limitBytes: number
@@ -136,27 +202,37 @@ export class TailCache {
     this.#limitBytes = limitBytes
   }
 
-  /** Takes a batch behind the last one and returns the bytes to patch and write: a copy, or the same when it is big. */
-  place(batch: Uint8Array, place: BatchPlace): Uint8Array {
-    if (batch.length >= ownChunkBytes && batch.length * 2 >= batch.buffer.byteLength) {
-      const chunk = this.#open(batch, place)
-      this.#note(chunk, place, batch.length)
-      return batch
+  /**
+   * Takes a batch behind the last one. Its `bytes` are the ones to patch and write from then on: a copy, or the same when it is
+   * big. They are safe until `settle`.
+   */
+  place(batch: TailBatch): void {
+    const { bytes } = batch
+    if (bytes.length >= ownChunkBytes && bytes.length * 2 >= bytes.buffer.byteLength) {
+      this.#note(this.#open(bytes, { place: batch, isOurs: false }), batch)
+      return
     }
     let chunk = this.#chunks.at(-1)
     const fits =
       chunk !== undefined &&
-      chunk.segmentBaseOffset === place.segmentBaseOffset &&
-      chunk.bytes.length - chunk.usedBytes >= batch.length &&
-      place.lastOffset - chunk.firstOffset < 2_147_483_648n
+      chunk.segmentBaseOffset === batch.segmentBaseOffset &&
+      chunk.bytes.length - chunk.usedBytes >= bytes.length &&
+      batch.lastOffset - chunk.firstOffset < 2_147_483_648n
     if (!chunk || !fits) {
       const grown = Math.min(largestChunkBytes, (chunk?.bytes.length ?? smallestChunkBytes / 2) * 2)
-      chunk = this.#open(new Uint8Array(Math.max(batch.length, grown)), place)
+      const block = this.#budget.take(Math.max(bytes.length, grown))
+      chunk = this.#open(block, { place: batch, isOurs: true })
     }
     const start = chunk.usedBytes
-    chunk.bytes.set(batch, start)
-    this.#note(chunk, place, batch.length)
-    return chunk.bytes.subarray(start, start + batch.length)
+    chunk.bytes.set(bytes, start)
+    batch.bytes = chunk.bytes.subarray(start, start + bytes.length)
+    this.#note(chunk, batch)
+  }
+
+  /** The batch is written, or never will be. */
+  settle(batch: TailBatch): void {
+    if (batch.chunk) this.#budget.settle(batch.chunk)
+    batch.chunk = undefined
   }
 
   /** The first offset that can be read here, or undefined when nothing can. */
@@ -172,6 +248,7 @@ export class TailCache {
     const first = this.#chunks[0]
     if (!first || offset < first.firstOffset) return undefined
     const chunks: Uint8Array[] = []
+    const read: TailChunk[] = []
     let [sizeBytes, upperBound] = [0, offset]
     let { minOneBatch } = limit
     for (let index = this.#chunkIndexOf(offset); index < this.#chunks.length; index++) {
@@ -190,12 +267,17 @@ export class TailCache {
       if (until > from) {
         const end = chunk.endAt(until - 1)
         chunks.push(chunk.bytes.subarray(start, end))
+        read.push(chunk)
+        chunk.readerCount += 1
         sizeBytes += end - start
         upperBound = chunk.nextOffsetAt(until - 1)
       }
       if (until < chunk.batchCount) break
     }
-    return { chunks, sizeBytes, upperBound }
+    const release = () => {
+      for (const chunk of read) this.#budget.release(chunk)
+    }
+    return { chunks, sizeBytes, upperBound, release }
   }
 
   /** Bytes of the batches from `offset` up to `endOffset`, or undefined when the tail does not reach back that far. */
@@ -243,8 +325,8 @@ export class TailCache {
     return low
   }
 
-  #open(bytes: Uint8Array, place: BatchPlace): TailChunk {
-    const chunk = new TailChunk(this, bytes, place)
+  #open(bytes: Uint8Array, options: { readonly place: BatchPlace; readonly isOurs: boolean }): TailChunk {
+    const chunk = new TailChunk(this, bytes, options)
     this.#chunks.push(chunk)
     this.#heldBytes += chunk.heldBytes
     this.#budget.add(chunk)
@@ -252,11 +334,13 @@ export class TailCache {
     return chunk
   }
 
-  #note(chunk: TailChunk, place: BatchPlace, sizeBytes: number): void {
-    chunk.usedBytes += sizeBytes
+  #note(chunk: TailChunk, batch: TailBatch): void {
     const { firstOffset } = chunk
-    chunk.spans.push(Number(place.baseOffset - firstOffset), Number(place.lastOffset - firstOffset), chunk.usedBytes)
-    chunk.lastOffset = place.lastOffset
+    chunk.usedBytes += batch.bytes.length
+    chunk.spans.push(Number(batch.baseOffset - firstOffset), Number(batch.lastOffset - firstOffset), chunk.usedBytes)
+    chunk.lastOffset = batch.lastOffset
+    chunk.unwrittenCount += 1
+    batch.chunk = chunk
   }
 
   #forget(chunk: TailChunk): void {
@@ -270,4 +354,6 @@ export interface TailRead {
   readonly sizeBytes: number
   /** One behind the last offset that was read. */
   readonly upperBound: bigint
+  /** Gives the bytes back: nobody looks at them any more. To be called once, or never. */
+  readonly release: () => void
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { TailBudget, TailCache } from '../../storage/tail-cache.ts'
+import { TailBudget, TailCache, type TailBatch } from '../../storage/tail-cache.ts'
 
 const everything = { maxBytes: Infinity, minOneBatch: true }
 
-function placeAt(offset: number) {
-  return { segmentBaseOffset: 0n, baseOffset: BigInt(offset), lastOffset: BigInt(offset) }
+function batchAt(offset: number, bytes: Uint8Array): TailBatch {
+  return { segmentBaseOffset: 0n, baseOffset: BigInt(offset), lastOffset: BigInt(offset), bytes, chunk: undefined }
 }
 
 test('small batches do not pin the frames they came in: two thousand of them cost little more than their bytes', () => {
@@ -14,7 +14,7 @@ test('small batches do not pin the frames they came in: two thousand of them cos
   const tail = new TailCache(budget, Infinity)
   for (let offset = 0; offset < 2_000; offset++) {
     const frame = new Uint8Array(65_536) // as read from a socket
-    tail.place(frame.subarray(0, 100), placeAt(offset))
+    tail.place(batchAt(offset, frame.subarray(0, 100)))
   }
   const { chunks, sizeBytes } = tail.read(0n, 2_000n, everything)!
   assert.equal(sizeBytes, 200_000)
@@ -30,18 +30,20 @@ test('small batches do not pin the frames they came in: two thousand of them cos
 })
 
 for (const [what, batchBytes, frameBytes, isShared] of [
-  ['more than half of its frame is kept as it is', 40_000, 79_000, true],
-  ['less than half of its frame is copied', 40_000, 81_000, false],
-  ['small is copied, whatever its frame', 10_000, 10_000, false],
+  ['more than half of its frame is kept as it is', 80_000, 159_000, true],
+  ['less than half of its frame is copied', 80_000, 161_000, false],
+  ['small is copied, whatever its frame', 40_000, 40_000, false],
 ] as const) {
   test(`a batch that is ${what}, and what it holds is counted whole`, () => {
     const budget = new TailBudget(Infinity)
     const tail = new TailCache(budget, Infinity)
     const frame = new Uint8Array(frameBytes)
-    const placed = tail.place(frame.subarray(0, batchBytes), placeAt(0))
-    assert.equal(placed.buffer === frame.buffer, isShared)
-    assert.equal(placed.length, batchBytes)
-    assert.equal(budget.usedBytes, placed.buffer.byteLength)
+    const batch = batchAt(0, frame.subarray(0, batchBytes))
+    tail.place(batch)
+    assert.equal(batch.bytes.buffer === frame.buffer, isShared)
+    assert.equal(batch.bytes.length, batchBytes)
+    assert.equal(budget.usedBytes, batch.bytes.buffer.byteLength)
+    tail.settle(batch)
     tail.clear()
     assert.equal(budget.usedBytes, 0)
   })
