@@ -5,7 +5,7 @@ import { lastOffsetOf } from '../protocol/records/batch.ts'
 import type { PartitionLog } from './log.ts'
 import type { LogState } from './log-state.ts'
 import type { AppendResult, LogView, OpenTransaction, Promoted } from './log-store.ts'
-import { StorageError } from './outcome.ts'
+import { StorageError, wholly } from './outcome.ts'
 import type { ProducerEntry } from './producer-state.ts'
 import { openSegment, rebuildHistory } from './recovery.ts'
 import type { Segment } from './segment.ts'
@@ -21,11 +21,18 @@ export async function deleteBefore(log: PartitionLog, offset: bigint, saveLogSta
       `${state.label} has offsets ${state.logStartOffset} to ${state.highWatermark}, got ${offset}`,
     )
   }
-  if (offset <= state.logStartOffset) return state.view()
-  moveLogStart(log, offset)
-  await saveLogStarts()
+  if (offset > state.logStartOffset) moveLogStart(log, offset)
+  await saveLogStart(log, saveLogStarts)
   await removeBefore(log)
   return state.view()
+}
+
+/** Makes the log start durable if it is not: also one whose saving failed before. */
+async function saveLogStart({ state }: PartitionLog, saveLogStarts: SaveLogStarts): Promise<void> {
+  const { logStartOffset } = state
+  if (state.savedLogStart === logStartOffset) return
+  await saveLogStarts()
+  state.savedLogStart = logStartOffset
 }
 
 /** Moves the start and tells the watchers. The segments below it stay until `removeBefore`. */
@@ -69,24 +76,33 @@ async function removeFromEnd(log: PartitionLog, segments: readonly Segment[]): P
 
 export async function startAt(log: PartitionLog, offset: bigint, saveLogStarts: SaveLogStarts): Promise<LogView> {
   const { state } = log
-  const { segments } = state
-  state.generation += 1
   await log.checkpoint.forget()
-  await removeFromEnd(log, segments)
-  state.segments = []
+  const before = state.logStartOffset
   state.logStartOffset = offset
+  try {
+    await saveLogStart(log, saveLogStarts)
+  } catch (error) {
+    state.logStartOffset = before // nothing has begun
+    throw error
+  }
+  await wholly(() => emptyAt(log, offset))
+  log.restart()
+  log.notify('truncated')
+  await log.saveEpochs()
+  return state.view()
+}
+
+async function emptyAt(log: PartitionLog, offset: bigint): Promise<void> {
+  const { state } = log
+  state.generation += 1
+  await removeFromEnd(log, state.segments)
+  state.segments = [await openSegment(state, offset, true)]
   state.highWatermark = offset
   state.producers.clear()
   state.epochs.clear()
   if (!state.isMirror) state.epochs.assign(state.leaderEpoch, offset)
-  await saveLogStarts()
-  state.segments = [await openSegment(state, offset, true)]
   await state.disk.syncDirectory(state.folder)
   log.sync.recoveryPoint = offset
-  await log.saveEpochs()
-  log.restart()
-  log.notify('truncated')
-  return state.view()
 }
 
 export async function truncateTo(log: PartitionLog, offset: bigint): Promise<LogView> {
@@ -95,6 +111,15 @@ export async function truncateTo(log: PartitionLog, offset: bigint): Promise<Log
   if (offset < state.logStartOffset) {
     throw new StorageError('OFFSET_OUT_OF_RANGE', `${state.label} begins at ${state.logStartOffset}, got ${offset}`)
   }
+  await wholly(() => cutAt(log, offset))
+  log.restart()
+  log.notify('truncated')
+  await log.saveEpochs()
+  return state.view()
+}
+
+async function cutAt(log: PartitionLog, offset: bigint): Promise<void> {
+  const { state } = log
   state.generation += 1
   const index = state.segmentIndexOf(offset)
   const cut = state.segments[index]!
@@ -117,11 +142,6 @@ export async function truncateTo(log: PartitionLog, offset: bigint): Promise<Log
   state.highWatermark = logEndOffset > state.logStartOffset ? logEndOffset : state.logStartOffset
   if (log.sync.recoveryPoint > state.highWatermark) log.sync.recoveryPoint = state.highWatermark
   await rebuildHistory(state)
-  await log.saveEpochs()
-  await state.disk.syncDirectory(state.folder)
-  log.restart()
-  log.notify('truncated')
-  return state.view()
 }
 
 /** Where a segment ends when everything from `offset` on goes. A batch goes whole, so the end may lie before `offset`. */
@@ -146,12 +166,14 @@ async function reopen(state: LogState, baseOffset: bigint): Promise<Segment> {
 
 export async function raiseLeaderEpoch(log: PartitionLog, atLeast: number): Promise<LogView> {
   const { state } = log
-  if (atLeast <= state.leaderEpoch) return state.view()
-  state.leaderEpoch = atLeast
-  // The history of a mirror is its source's: an epoch of our own would stand in the way of the source's next.
-  if (!state.isMirror) state.epochs.assign(atLeast, state.highWatermark)
-  await log.saveEpochs()
-  log.notify('leaderEpoch')
+  const isHigher = atLeast > state.leaderEpoch
+  if (isHigher) {
+    state.leaderEpoch = atLeast
+    // The history of a mirror is its source's: an epoch of our own would stand in the way of the source's next.
+    if (!state.isMirror) state.epochs.assign(atLeast, state.highWatermark)
+  }
+  await log.saveEpochs() // also one whose saving failed before
+  if (isHigher) log.notify('leaderEpoch')
   return state.view()
 }
 
@@ -249,10 +271,8 @@ export async function applyRetention(
     log.restart()
     rolled = 1
   }
-  if (start > state.logStartOffset) {
-    moveLogStart(log, start)
-    await saveLogStarts()
-  }
+  if (start > state.logStartOffset) moveLogStart(log, start)
+  await saveLogStart(log, saveLogStarts)
   return { ...(await removeBefore(log)), rolled }
 }
 

@@ -50,6 +50,8 @@ export class LogState {
   noted: NotedHistory | undefined
   /** Of the snapshots in the folder. */
   snapshotOffsets: readonly bigint[] = []
+  /** The log start that a restart would find, where it lies behind the first segment's base. */
+  savedLogStart = 0n
   /** The change of the leader epochs that is on the disk. */
   savedEpochs = -1
   /** Rises whenever bytes that were visible may have been replaced: a read that spans a change starts again. */

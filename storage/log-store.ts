@@ -326,6 +326,11 @@ export interface LogStore {
   flush(log?: LogHandle): Promise<Result>
   /** Deletes the logs of a topic. Its name is free as soon as this resolves. Reads in flight end with UNKNOWN_LOG or with what they have. */
   drop(topicId: Uuid): Promise<Result>
-  /** Syncs all, marks a clean stop, closes. */
+  /**
+   * Syncs all, marks a clean stop, closes.
+   *
+   * @throws StorageError when something could not be synced, or the stop not be marked as clean. All is closed all the same;
+   * logs that went offline before are not told again.
+   */
   close(): Promise<void>
 }

@@ -43,6 +43,19 @@ export class StorageError extends Error {
   }
 }
 
+/**
+ * Runs what must not end half way, or may not be tried again: a disk that is full counts as one that fails then, so that
+ * nobody takes the log for unharmed.
+ */
+export async function wholly<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== 'NO_SPACE') throw error
+    throw new DiskError('IO', error.path, error.message, { cause: error })
+  }
+}
+
 /** The failure that an error of the engine or of its disk stands for. Anything else is a defect and is thrown again. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof StorageError) return failure(error.code, error.message)

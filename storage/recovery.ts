@@ -280,6 +280,7 @@ function mergeEpochs(state: LogState, checkpoint: readonly EpochStart[]): void {
 async function beginAtLogStart(state: LogState, checkpoint: bigint | undefined): Promise<void> {
   const first = state.segments[0]?.baseOffset ?? 0n
   state.logStartOffset = checkpoint !== undefined && checkpoint > first ? checkpoint : first
+  state.savedLogStart = state.logStartOffset
   if (state.segments.length > 0 && state.highWatermark >= state.logStartOffset) return
   await removeNote(state.disk, state.folder)
   state.noted = undefined

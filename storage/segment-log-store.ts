@@ -359,23 +359,32 @@ export class SegmentLogStore implements LogStore {
     await this.#cleaner.idle()
     const logs = this.#allLogs()
     await Promise.all(logs.map((log) => log.drain()))
-    await Promise.all(logs.map((log) => log.checkpoint.run()))
-    const isClean = logs.every((log) => log.state.status === 'online' && !log.checkpoint.isDue)
-    if (isClean) {
-      await this.#checkpoints.saveRecoveryPoints()
-      await this.#checkpoints.saveLogStarts()
-    }
+    const online = logs.filter((log) => log.state.status === 'online')
+    await Promise.all(online.map((log) => log.checkpoint.run()))
+    const problems = online.flatMap(problemOfStop)
+    const isClean = problems.length === 0 && online.length === logs.length
+    if (isClean) problems.push(...(await problemOf(() => this.#saveCheckpoints())))
     for (const log of logs) {
       log.state.status = 'offline'
       log.state.offlineReason = 'the store is closed'
       log.state.tail.clear()
-      for (const segment of log.state.segments) await segment.retire('close')
+      for (const segment of log.state.segments) problems.push(...(await problemOf(() => segment.retire('close'))))
     }
     await this.#files.settled()
-    if (isClean) {
-      const content = new TextEncoder().encode('{"version":0,"brokerEpoch":-1}')
-      await this.#disk.replaceFile(joined(this.#directory, cleanShutdownName), content)
-    }
+    if (isClean && problems.length === 0) problems.push(...(await problemOf(() => this.#markClean())))
+    if (problems.length === 0) return
+    const others = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''
+    throw new StorageError('STORAGE_FAILED', `the logs did not stop cleanly: ${problems[0]}${others}`)
+  }
+
+  async #saveCheckpoints(): Promise<void> {
+    await this.#checkpoints.saveRecoveryPoints()
+    await this.#checkpoints.saveLogStarts()
+  }
+
+  async #markClean(): Promise<void> {
+    const content = new TextEncoder().encode('{"version":0,"brokerEpoch":-1}')
+    await this.#disk.replaceFile(joined(this.#directory, cleanShutdownName), content)
   }
 
   #reportOffline(log: PartitionLog): void {
@@ -440,6 +449,7 @@ export class SegmentLogStore implements LogStore {
       return failureOf(error)
     }
     this.#logs.set(topic.topicId, open)
+    for (const log of open.values()) this.#checkpoints.forget(log.label)
     return { ok: true }
   }
 
@@ -451,7 +461,9 @@ export class SegmentLogStore implements LogStore {
     const { partitionIndex, leaderEpoch } = partition
     const known = open.get(partitionIndex)
     if (known) {
-      if (leaderEpoch > known.state.leaderEpoch) await known.exclusive(() => raiseLeaderEpoch(known, leaderEpoch))
+      if (leaderEpoch <= known.state.leaderEpoch) return known
+      const raised = await known.exclusive(() => raiseLeaderEpoch(known, leaderEpoch))
+      if (!raised.ok) throw new StorageError(raised.code, raised.message)
       return known
     }
     const state = new LogState({
@@ -471,7 +483,6 @@ export class SegmentLogStore implements LogStore {
       recoveryPoint: this.#checkpoints.recoveryPointOf(state.label),
       leaderEpoch,
     })
-    this.#checkpoints.forget(state.label)
     if (loss) this.#options.onLoss?.(loss)
     const log = new PartitionLog(state, this.#options.unsyncedLimitBytes)
     await this.#cleaner.check(log)
@@ -541,6 +552,25 @@ export class SegmentLogStore implements LogStore {
       log.goOffline(found.message)
       return found
     }
+  }
+}
+
+/** Why a log that was online does not count as stopped cleanly, in words; nothing where it does. */
+function problemOfStop({ label, state, checkpoint }: PartitionLog): string[] {
+  if (state.status !== 'online') {
+    return [
+      `${label} could not be synced, so that a power cut may take what came since its last sync: ${state.offlineReason}`,
+    ]
+  }
+  return checkpoint.isDue ? [`no room to note where ${label} ends, so that the next start reads its end again`] : []
+}
+
+async function problemOf(work: () => Promise<void>): Promise<string[]> {
+  try {
+    await work()
+    return []
+  } catch (error) {
+    return [failureOf(error).message]
   }
 }
 

@@ -18,10 +18,11 @@ import { strict as assert } from 'node:assert'
 import { lastOffsetOf } from '../protocol/records/batch.ts'
 import { scanBatches } from './batch-scan.ts'
 import { formatBaseOffsets, loadFile, parseBaseOffsets } from './checkpoint-files.ts'
-import { DiskError, type Disk } from './disk.ts'
+import type { Disk } from './disk.ts'
 import type { LogState } from './log-state.ts'
 import { saveNote } from './log-note.ts'
 import type { PartitionLog } from './log.ts'
+import { wholly } from './outcome.ts'
 import type { AbortedEntry } from './producer-state.ts'
 import { segmentFileKinds, segmentFileName, type Segment } from './segment.ts'
 
@@ -65,18 +66,14 @@ export async function replaceSegments(log: PartitionLog, replacement: Replacemen
   if (state.noted && state.noted.endOffset < range.to) await log.checkpoint.forget()
   await disk.syncDirectory(folder)
   await disk.replaceFile(listPath, formatBaseOffsets(old.map((segment) => segment.baseOffset)))
-  try {
+  await wholly(async () => {
     await swapNames(disk, folder, { old, cleaned })
-  } catch (error) {
-    if (!(error instanceof DiskError)) throw error
-    // Whatever the code is, names are half changed: a disk that was only full must not count as one that changed nothing.
-    throw new DiskError('IO', error.path, error.message, { cause: error })
-  }
-  if (state.noted) await renote(state, { old, cleaned, aborted }, range)
+    if (state.noted) await renote(state, { old, cleaned, aborted }, range)
+  })
   state.generation += 1
   state.segments = [...state.segments.slice(0, from), cleaned, ...state.segments.slice(from + old.length)]
   if (replacement.aborted) state.producers.replaceAborted(range, replacement.aborted)
-  await disk.remove(listPath)
+  await wholly(() => disk.remove(listPath))
   for (const segment of old) {
     log.sync.forget(segment)
     await segment.retire('remove')

@@ -3,6 +3,7 @@
  * written meanwhile stay marked. Syncs of one log follow each other.
  */
 import type { LogState } from './log-state.ts'
+import { wholly } from './outcome.ts'
 import type { Segment } from './segment.ts'
 
 export class SegmentSync {
@@ -66,9 +67,12 @@ export class SegmentSync {
     this.#written = new Set()
     this.#isDirectoryChanged = false
     for (const segment of segments) segment.acquire()
+    const { disk, folder } = this.#state
     try {
-      await Promise.all(segments.map((segment) => segment.sync()))
-      if (isDirectoryChanged) await this.#state.disk.syncDirectory(this.#state.folder)
+      await wholly(async () => {
+        await Promise.all(segments.map((segment) => segment.sync()))
+        if (isDirectoryChanged) await disk.syncDirectory(folder)
+      })
     } finally {
       for (const segment of segments) segment.release()
     }

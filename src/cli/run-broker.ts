@@ -1,7 +1,8 @@
 /** From the options of the command line to a broker on this machine's disk and network. */
 import { resolve } from 'node:path'
 import { DiskError } from '../../storage/disk.ts'
-import { openBroker } from '../broker.ts'
+import { StorageError } from '../../storage/outcome.ts'
+import { openBroker, type Broker } from '../broker.ts'
 import type { StartOptions } from '../config/sources.ts'
 import { NetworkError } from '../environment/environment.ts'
 import { nodeEnvironment } from '../environment/node-environment.ts'
@@ -26,11 +27,21 @@ export async function runBroker(options: StartOptions): Promise<RunningBroker> {
       httpPort: broker.httpPort,
       clusterId: broker.clusterId,
       dataDir,
-      stop: () => broker.stop(),
+      stop: () => stopped(broker),
     }
   } catch (error) {
     const isKnown = error instanceof NetworkError || error instanceof DiskError || error instanceof MetadataError
     if (isKnown) throw new CliFailure(error.message, undefined, { cause: error })
     throw error
+  }
+}
+
+/** What the disk said at the last sync is no defect of this program. */
+async function stopped(broker: Broker): Promise<void> {
+  try {
+    await broker.stop()
+  } catch (error) {
+    const isKnown = error instanceof StorageError || error instanceof DiskError
+    throw isKnown ? new CliFailure(error.message, undefined, { cause: error }) : error
   }
 }

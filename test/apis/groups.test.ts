@@ -14,7 +14,7 @@ import { OffsetFetch } from '../../protocol/apis/offset-fetch.ts'
 import { SyncGroup } from '../../protocol/apis/sync-group.ts'
 import { errorNameOf } from '../../protocol/errors.ts'
 import { zeroUuid, type RequestInput } from '../../protocol/schema.ts'
-import { startTestBroker, versionsOf, type TestBroker } from '../support/broker.ts'
+import { startTestBroker, versionsOf, type Cleanup, type TestBroker } from '../support/broker.ts'
 import { subscriptionOf } from '../support/groups.ts'
 import { CrashDisk } from '../support/crash-disk.ts'
 
@@ -234,7 +234,10 @@ for (const version of versionsOf(DeleteGroups)) {
 for (const end of ['a stop', 'kill -9'] as const) {
   test(`T24: the first request after ${end} finds members and offsets as they were answered`, async (t) => {
     const disk = new CrashDisk(() => 0)
-    const before = await startTestBroker(t, { disk, topics: { orders: 1 } })
+    // Whose process is gone can't stop cleanly later.
+    const stopQuietly = async (stop: () => Promise<void> | void) => stop()
+    const cleanup: Cleanup = { after: (stop) => t.after(() => stopQuietly(stop).catch(() => undefined)) }
+    const before = await startTestBroker(cleanup, { disk, topics: { orders: 1 } })
     const member = await enter(before)
     const identity = { memberId: member.memberId, generationIdOrMemberEpoch: member.generationId }
     assert.equal(await commit(before, { ...identity, offset: 41n }), 'NONE')

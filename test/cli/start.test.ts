@@ -125,6 +125,33 @@ suite('titorelli start', { concurrency: 3 }, () => {
     })
   }
 
+  test('a stop whose last sync fails says so in the log and at the end, with status 1', limit, async (t) => {
+    const preload = `import fs from 'node:fs'
+      import { syncBuiltinESMExports } from 'node:module'
+      const { fdatasync } = fs
+      const failing = (_, done) => process.nextTick(done, Object.assign(new Error('EIO: i/o error'), { code: 'EIO' }))
+      fs.fdatasync = (...args) => (process.exitCode === 77 ? failing : fdatasync)(...args)
+      syncBuiltinESMExports()
+      process.once('SIGTERM', () => (process.exitCode = 77))`
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(preload)}` }
+    const dataDir = join(await temporaryFolder(t), 'data')
+    const { started, line } = await startReady(t, ['--http-port', '0', '--data-dir', dataDir], env)
+    const { httpPort, clusterId } = JSON.parse(line) as { httpPort: number; clusterId: string }
+    const created = await fetch(`http://127.0.0.1:${httpPort}/kafka/v3/clusters/${clusterId}/topics`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ topic_name: 'orders' }),
+    })
+    assert.equal(created.status, 201)
+    started.child.kill('SIGTERM')
+    assert.deepEqual(await started.ended, { status: 1, signal: null })
+    assert.match(started.stderr, /"msg":"the logs did not stop cleanly"/)
+    assert.match(
+      started.stderr,
+      /^titorelli.*: the logs did not stop cleanly: orders-0 could not be synced.*EIO: i\/o error$/m,
+    )
+  })
+
   test('a start that hangs is cut off by SIGTERM within five seconds too', limit, async (t) => {
     const hang = `import { Server } from 'node:net'
       Server.prototype.listen = () => setInterval(() => undefined, 1_000) && console.log('hangs')`

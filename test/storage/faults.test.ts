@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
 import type { Disk, DiskFile } from '../../storage/disk.ts'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'
+import { StorageError } from '../../storage/outcome.ts'
 import {
   append,
   mirror,
@@ -201,6 +202,37 @@ test('after a failed sync the log is offline, and the sync is not tried again', 
     minOneBatch: true,
   })
   assert(!read[0]!.ok && read[0]!.code === 'LOG_OFFLINE')
+})
+
+test('a store that cannot sync a log when it closes says which and why, closes all the same, and did not stop cleanly', async () => {
+  const disk = new CrashDisk(seededNumbers(1))
+  const offline: string[] = []
+  const store = await openTestStore({ disk, onOffline: ({ label }) => offline.push(label) })
+  const log = await openTestLog(store, { partitionCount: 2 })
+  assert((await append(store, log)).ok)
+  let syncs = 0
+  disk.fault = (operation, path) =>
+    operation === 'sync' && path.startsWith('orders-0/') && path.endsWith('.log') && ++syncs ? 'NO_SPACE' : undefined
+  await assert.rejects(store.close(), (error: unknown) => {
+    assert(error instanceof StorageError)
+    assert.match(error.message, /^the logs did not stop cleanly: orders-0 could not be synced.*fails on request$/)
+    return true
+  })
+  assert.equal(syncs, 1)
+  assert.deepEqual(offline, ['orders-0'])
+  assert.equal((await append(store, log)).ok, false)
+  disk.fault = () => undefined
+  assert((await openTestStore({ disk: disk.kill() })).wasUnclean)
+})
+
+test('a store that has no room for the marks of a clean stop says so, and has everything', async () => {
+  const disk = new CrashDisk(seededNumbers(1))
+  const { store, log } = await openOn(disk)
+  assert((await append(store, log)).ok)
+  disk.fault = (operation, path) => (operation === 'write' && path.endsWith('.tmp') ? 'NO_SPACE' : undefined)
+  await assert.rejects(store.close(), /did not stop cleanly: no room to note where orders-0 ends/)
+  const again = await openOn(disk.crash())
+  assert.deepEqual(await readAllValues(again.store, again.log), ['value'])
 })
 
 test('a log that cannot be put right after a failed write is offline, and others go on', async () => {

@@ -4,7 +4,7 @@
  */
 import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
-import { append, openTestLog, openTestStore, readAllValues, testBatch } from '../support/logs.ts'
+import { append, must, openTestLog, openTestStore, readAllValues, testBatch } from '../support/logs.ts'
 import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
 import { cutEverywhere, seedsOf } from '../support/power-cuts.ts'
 
@@ -17,11 +17,6 @@ interface Promised {
   synced: number
   /** What the log may hold a beginning of: one history, or two while a truncation is under way. */
   histories: string[][]
-}
-
-function must<R extends { readonly ok: boolean }>(result: R): R {
-  if (result.ok) return result
-  throw new Error(JSON.stringify(result))
 }
 
 /** Appends over several segments, syncs now and then, truncates once, over two of them, and stops. */

@@ -5,19 +5,19 @@ import type { Disk } from '../../storage/disk.ts'
 import type { PartitionLog } from '../../storage/log.ts'
 import { Segment } from '../../storage/segment.ts'
 import { replaceSegments } from '../../storage/segment-swap.ts'
-import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
 import { append, openTestLog, openTestStore, readAllValues, testBatch, testDisk } from '../support/logs.ts'
+import { cutEverywhere, seedsOf } from '../support/power-cuts.ts'
 
 const config = { segmentBytes: 180 }
 const everything = Array.from({ length: 9 }, (_, index) => `value-${index}`)
 
 /** A log of nine batches in segments of two; `kept` names those that a cleaner left of the first two segments. */
-async function filledLog(disk: Disk): Promise<{ log: PartitionLog }> {
+async function filledLog(disk: Disk): Promise<PartitionLog> {
   const store = await openTestStore({ disk })
   const log = (await openTestLog(store, { config })) as PartitionLog
   for (const value of everything) assert((await append(store, log, { batches: [testBatch({ values: [value] })] })).ok)
   assert((await store.flush(log)).ok)
-  return { log }
+  return log
 }
 
 async function replaceFirst(log: PartitionLog, keptOffsets: readonly bigint[]) {
@@ -67,40 +67,42 @@ for (const [what, keptOffsets] of [
 
   test(`a segment takes the place of two, also when the cleaner dropped or kept ${what}`, async () => {
     const disk = testDisk()
-    const { log } = await filledLog(disk)
+    const log = await filledLog(disk)
     assert.equal(log.state.segments[2]!.baseOffset, 4n)
     assert((await replaceFirst(log, keptOffsets)).ok)
     assert.deepEqual(await valuesAfterRestart(disk), cleanedValues)
   })
 
-  test(`a crash at any disk call of a swap leaves the old segments or the new one (${what})`, async () => {
-    let [olds, news] = [0, 0]
-    for (let failing = 1; failing < 200; failing++) {
-      const disk = new CrashDisk(seededNumbers(failing))
-      const { log } = await filledLog(disk)
-      const from = disk.callCount
-      disk.fault = (_operation, _path, callNumber) => (callNumber >= from + failing ? 'IO' : undefined)
-      const isDone = await replaceFirst(log, keptOffsets).then(
-        (result) => result.ok,
-        () => false,
-      )
-      const isOver = disk.callCount < from + failing
-      const values = await valuesAfterRestart(disk.kill())
-      const isOld = values.length === everything.length
-      assert.deepEqual(values, isOld ? everything : cleanedValues, `call ${failing}`)
-      assert(!isDone || !isOld, 'what was replaced stays replaced')
-      if (isOld) olds += 1
-      else news += 1
-      if (isOver) break
-    }
-    assert(olds > 3 && news > 3, `${olds} runs kept the old segments, ${news} the new one`)
-  })
+  for (const seed of seedsOf(1)) {
+    test(`a power cut at any disk call of a swap leaves the old segments or the new one (${what}, seed ${seed})`, async (t) => {
+      let [olds, news] = [0, 0]
+      const cuts = await cutEverywhere(seed, {
+        prepare: async (disk, promised) => (promised.log = await filledLog(disk)),
+        run: async (_, promised) => {
+          assert((await replaceFirst(promised.log!, keptOffsets)).ok)
+          promised.isDone = true
+        },
+        promises: (): { log?: PartitionLog; isDone: boolean } => ({ isDone: false }),
+        reopen: async (disk) => openTestLog(await openTestStore({ disk }), { config }),
+        check: async (disk, { isDone }) => {
+          const values = await valuesAfterRestart(disk)
+          const isOld = values.length === everything.length
+          assert.deepEqual(values, isOld ? everything : cleanedValues)
+          assert(!isDone || !isOld, 'what was replaced stays replaced')
+          if (isOld) olds += 1
+          else news += 1
+        },
+      })
+      assert(olds > 3 && news > 3, `${olds} runs kept the old segments, ${news} the new one`)
+      t.diagnostic(`${cuts} cuts`)
+    })
+  }
 }
 
 test("a swap that Kafka began is finished by Kafka's rule, and one that it had not decided is dropped", async () => {
   for (const isDecided of [true, false]) {
     const disk = testDisk()
-    const { log } = await filledLog(disk)
+    const log = await filledLog(disk)
     assert.equal(log.state.segments[1]!.baseOffset, 2n)
     const [first, second] = await Promise.all(
       ['0'.repeat(20), '2'.padStart(20, '0')].map((name) => disk.readFile(`orders-0/${name}.log`)),

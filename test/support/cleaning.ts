@@ -169,47 +169,46 @@ export class CompactedModel {
       compression: this.#any(compressions),
       ...(producerId === undefined ? {} : { producerId, producerEpoch: 3, isTransactional: true, baseSequence }),
     }
-    const baseOffset = await this.#append(store, log, (offset) => testBatch({ ...batch, ...offset }), 'client')
+    const { baseOffset, place } = this.#next(store, log)
     for (const [index, { key, value }] of records.entries()) {
       this.#written.push({ offset: baseOffset + BigInt(index), key, value, producerId })
     }
     if (producerId !== undefined)
       this.#sequences.push({ offset: baseOffset, producerId, next: baseSequence + records.length })
+    assert.equal(await this.#append(store, log, testBatch({ ...batch, ...place }), 'client'), baseOffset)
   }
 
   async #end(store: LogStore, log: LogHandle, producerId: bigint): Promise<void> {
     const isAborted = this.#random() < 0.5
-    const marker = (place: { baseOffset?: bigint; leaderEpoch?: number }): BatchRef => {
-      const bytes = buildEndTransactionMarker({
-        producerId,
-        producerEpoch: 3,
-        coordinatorEpoch: 1,
-        commit: !isAborted,
-        timestampMs: this.nowMs,
-        ...place,
-      })
-      return { bytes, header: readBatchHeader(bytes) }
-    }
-    const offset = await this.#append(store, log, marker, 'coordinator')
-    this.#ended.push({ offset, producerId, isAborted })
+    const { baseOffset, place } = this.#next(store, log)
+    const bytes = buildEndTransactionMarker({
+      producerId,
+      producerEpoch: 3,
+      coordinatorEpoch: 1,
+      commit: !isAborted,
+      timestampMs: this.nowMs,
+      ...place,
+    })
+    this.#ended.push({ offset: baseOffset, producerId, isAborted })
+    const marker = { bytes, header: readBatchHeader(bytes) }
+    assert.equal(await this.#append(store, log, marker, 'coordinator'), baseOffset)
   }
 
-  async #append(
-    store: LogStore,
-    log: LogHandle,
-    batchAt: (place: { baseOffset?: bigint; leaderEpoch?: number }) => BatchRef,
-    origin: 'client' | 'coordinator',
-  ): Promise<bigint> {
-    if (!this.#isMirror) {
-      const result = await append(store, log, { batches: [batchAt({})], origin, nowMs: this.nowMs })
-      assert(result.ok, result.ok ? '' : result.message)
-      return result.baseOffset
-    }
+  /** Where the next batch goes. It is noted before it is written: one that fails may be there all the same, see `cutAt`. */
+  #next(store: LogStore, log: LogHandle): { baseOffset: bigint; place: { baseOffset?: bigint; leaderEpoch?: number } } {
+    const { logEndOffset } = store.view(log)
+    if (!this.#isMirror) return { baseOffset: logEndOffset, place: {} }
     const gap = this.#random() < 0.15 ? BigInt(1 + Math.floor(this.#random() * 5)) : 0n
-    const baseOffset = store.view(log).logEndOffset + gap
-    const result = await mirror(store, log, [batchAt({ baseOffset, leaderEpoch: 0 })])
+    const baseOffset = logEndOffset + gap
+    return { baseOffset, place: { baseOffset, leaderEpoch: 0 } }
+  }
+
+  async #append(store: LogStore, log: LogHandle, batch: BatchRef, origin: 'client' | 'coordinator'): Promise<bigint> {
+    const result = this.#isMirror
+      ? await mirror(store, log, [batch])
+      : await append(store, log, { batches: [batch], origin, nowMs: this.nowMs })
     assert(result.ok, result.ok ? '' : result.message)
-    return baseOffset
+    return this.#isMirror ? batch.header.baseOffset : result.baseOffset
   }
 }
 

@@ -103,6 +103,12 @@ export async function openTestLog(
   return log
 }
 
+/** What succeeded. What did not is an error with all that is known of it. */
+export function must<R extends { readonly ok: boolean }>(result: R): Extract<R, { readonly ok: true }> {
+  if (result.ok) return result as Extract<R, { readonly ok: true }>
+  throw new Error(JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value)))
+}
+
 export interface TestBatch extends Partial<Omit<BatchInput, 'records'>> {
   readonly values?: readonly string[]
   readonly records?: BatchInput['records']

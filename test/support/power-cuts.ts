@@ -10,7 +10,7 @@ export interface Scenario<Promised> {
   /** A new one for each run. */
   readonly promises: () => Promised
   /** Opens what is found, as after a restart, and nothing else: the power may be cut here, too. */
-  readonly reopen: (disk: CrashDisk) => Promise<unknown>
+  readonly reopen: (disk: CrashDisk, promised: Promised) => Promise<unknown>
   /** Throws where the promise is broken. */
   readonly check: (disk: CrashDisk, promised: Promised) => Promise<unknown>
 }
@@ -46,7 +46,7 @@ export async function cutEverywhere<Promised>(seed: number, scenario: Scenario<P
     try {
       if (again !== undefined) {
         found.failAt(again)
-        await scenario.reopen(found).catch(() => undefined)
+        await scenario.reopen(found, promised).catch(() => undefined)
         found = found.crash()
         cuts += 1
       }
