@@ -53,7 +53,7 @@ import type {
 } from './log-store.ts'
 import { findLostFile } from './file-check.ts'
 import { OpenFiles } from './open-files.ts'
-import { failureOf } from './outcome.ts'
+import { failureOf, StorageError } from './outcome.ts'
 import { ReadBuffers } from './read-buffers.ts'
 import { deletedFolder, recover, type Loss } from './recovery.ts'
 import { TailBudget, TailCache } from './tail-cache.ts'
