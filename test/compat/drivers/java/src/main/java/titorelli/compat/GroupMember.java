@@ -19,7 +19,7 @@ import org.apache.kafka.clients.consumer.StickyAssignor;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.StringDeserializer;
 
-/** A member of a group on a thread of its own, which prints what it is assigned and what it reads, and commits by itself. */
+/** A member of a group on a thread of its own, which prints its assignment and what it reads, and commits by itself. */
 final class GroupMember implements ConsumerRebalanceListener {
   private final String handle;
   private final KafkaConsumer<String, String> consumer;

@@ -11,7 +11,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** An idempotent producer, else as Kafka's defaults have it, that writes numbered records to partition 0 until its end. */
+/** An idempotent producer, else with Kafka's defaults, that writes numbered records to partition 0 until its end. */
 final class NumberStream {
   private static final int PERIOD_MS = 5;
 
