@@ -549,7 +549,8 @@ export class SegmentLogStore implements LogStore {
       return { ok: true }
     } catch (error) {
       const found = failureOf(error)
-      log.goOffline(found.message)
+      // A full disk has no room for the history of epochs. A sync never fails with that.
+      if (found.code !== 'NO_SPACE') log.goOffline(found.message)
       return found
     }
   }
