@@ -3,19 +3,26 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { CliFailure, exitStatus, type Cli } from './cli.ts'
-import { addBrokerCommands, addClusterCommands } from './cluster-commands.ts'
-import { addConfigCommands } from './config-commands.ts'
-import { addDemoCommand } from './demo-command.ts'
-import { addDumpCommand } from './dump-command.ts'
-import { addGroupCommands } from './group-commands.ts'
-import { addLinkCommands } from './link-commands.ts'
-import { addMirrorCommands } from './mirror-commands.ts'
-import { addStartCommand } from './start-command.ts'
-import { addTopicCommands } from './topic-commands.ts'
+
+type AddCommand = (program: Command, cli: Cli) => void
+
+/** The commands in the order of the help, each with what loads its code: a broker needs none of the others, and starts sooner. */
+const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  start: async () => (await import('./start-command.ts')).addStartCommand,
+  link: async () => (await import('./link-commands.ts')).addLinkCommands,
+  mirror: async () => (await import('./mirror-commands.ts')).addMirrorCommands,
+  topic: async () => (await import('./topic-commands.ts')).addTopicCommands,
+  group: async () => (await import('./group-commands.ts')).addGroupCommands,
+  config: async () => (await import('./config-commands.ts')).addConfigCommands,
+  cluster: async () => (await import('./cluster-commands.ts')).addClusterCommands,
+  broker: async () => (await import('./cluster-commands.ts')).addBrokerCommands,
+  demo: async () => (await import('./demo-command.ts')).addDemoCommand,
+  dump: async () => (await import('./dump-command.ts')).addDumpCommand,
+}
 
 /** Runs one command line (without `node` and the script). Resolves with the exit status; `start` resolves when the broker has stopped. */
 export async function run(args: readonly string[], cli: Cli): Promise<number> {
-  const program = buildProgram(cli)
+  const program = await buildProgram(args[0], cli)
   try {
     await program.parseAsync(args, { from: 'user' })
     return cli.status
@@ -43,22 +50,15 @@ function findPackageRoot(): URL {
   return new URL(isBuilt ? '../../../' : '../../', import.meta.url)
 }
 
-function buildProgram(cli: Cli): Command {
+/** With the command that is called; with all of them where it is none of them, for the help and for suggestions. */
+async function buildProgram(called: string | undefined, cli: Cli): Promise<Command> {
   const program = new Command('titorelli')
     .description('A Kafka-protocol broker with native mirror topics.')
     .version(cli.version)
     .configureOutput({ writeOut: (text) => cli.stdout.write(text), writeErr: (text) => cli.stderr.write(text) })
     .showHelpAfterError('(--help shows what there is)')
     .exitOverride() // commander would end the process by itself; the commands inherit this
-  addStartCommand(program, cli)
-  addLinkCommands(program, cli)
-  addMirrorCommands(program, cli)
-  addTopicCommands(program, cli)
-  addGroupCommands(program, cli)
-  addConfigCommands(program, cli)
-  addClusterCommands(program, cli)
-  addBrokerCommands(program, cli)
-  addDemoCommand(program, cli)
-  addDumpCommand(program, cli)
+  const names = called !== undefined && Object.hasOwn(commands, called) ? [called] : Object.keys(commands)
+  for (const name of names) (await commands[name]!())(program, cli)
   return program
 }

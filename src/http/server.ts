@@ -23,6 +23,7 @@ import { addRecordRoutes } from './records.ts'
 import { addRestBrokerRoutes } from './rest-brokers.ts'
 import { addTopicChangeRoutes } from './topic-changes.ts'
 import { addTopicRoutes } from './topics.ts'
+import { compilersFactory } from './validation.ts'
 
 const bodyLimitBytes = 1_048_576
 /** A topic name has at most 249 characters, a link name at most as many; percent-encoded they triple. */
@@ -35,6 +36,7 @@ export function buildHttpApp(parts: HttpParts, signal: AbortSignal): FastifyInst
     bodyLimit: bodyLimitBytes,
     forceCloseConnections: true,
     routerOptions: { maxParamLength, ignoreTrailingSlash: true },
+    schemaController: { compilersFactory },
   })
   acceptEmptyBodies(app)
   app.setReplySerializer((payload) => toJson(payload))
