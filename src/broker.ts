@@ -146,7 +146,7 @@ async function openCore(
   const logs = await SegmentLogStore.open({
     disk,
     ...(cleaner ? { cleaner } : {}),
-    tailBudget: openTails(memory),
+    tailBudget: openTails(memory, poisonsReads),
     readBuffers: openReadBuffers(memory, poisonsReads),
     durable: config.durable,
     producerExpirationMs: BigInt(config.producerIdExpirationMs),
@@ -196,10 +196,9 @@ async function openCore(
 }
 
 /** The cached tails of logs count in the memory budget, and shrink when it is short. */
-function openTails(memory: MemoryBudget): TailBudget {
-  const tails = new TailBudget(Math.floor(memory.limitBytes * tailShare), (grownBytes) =>
-    memory.change('tail', grownBytes),
-  )
+function openTails(memory: MemoryBudget, poisons: boolean): TailBudget {
+  const limitBytes = Math.floor(memory.limitBytes * tailShare)
+  const tails = new TailBudget(limitBytes, (grownBytes) => memory.change('tail', grownBytes), poisons)
   memory.addCache(tails)
   return tails
 }

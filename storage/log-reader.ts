@@ -5,7 +5,6 @@ import type { ScannedBatch } from './batch-scan.ts'
 import type { LogState } from './log-state.ts'
 import type { Failure, OffsetAndEpoch, ReadRequest, ReadResult } from './log-store.ts'
 import { failure, failureOf, StorageError } from './outcome.ts'
-import type { ReadBuffer } from './read-buffers.ts'
 import type { ReadLimit, Segment } from './segment.ts'
 import { noTimestamp } from './sparse-index.ts'
 
@@ -60,10 +59,12 @@ async function collect(
   limit: ReadLimit,
 ): Promise<Found> {
   const chunks: Uint8Array[] = []
-  const buffers: ReadBuffer[] = []
+  const releases: (() => void)[] = []
   const found = (upperBound: bigint): Found => {
-    if (buffers.length === 0) return { chunks, upperBound }
-    return { chunks, upperBound, release: () => buffers.forEach((buffer) => buffer.release()) }
+    if (releases.length === 0) return { chunks, upperBound }
+    const [only] = releases
+    if (only && releases.length === 1) return { chunks, upperBound, release: only }
+    return { chunks, upperBound, release: () => releases.forEach((release) => release()) }
   }
   let { offset } = range
   let { maxBytes, minOneBatch } = limit
@@ -71,6 +72,7 @@ async function collect(
     const tail = state.tail.read(offset, range.endOffset, { maxBytes, minOneBatch })
     if (tail) {
       chunks.push(...tail.chunks)
+      if (tail.chunks.length > 0) releases.push(tail.release)
       return found(tail.upperBound)
     }
     const index = state.segmentIndexOf(offset)
@@ -81,7 +83,8 @@ async function collect(
     )
     if (got) {
       chunks.push(got.bytes)
-      if (got.buffer) buffers.push(got.buffer)
+      const { buffer } = got
+      if (buffer) releases.push(() => buffer.release())
       offset = got.upperBound
       maxBytes -= got.bytes.length
       minOneBatch = false

@@ -7,15 +7,14 @@
 import { strict as assert } from 'node:assert'
 import { CleanerRounds } from './cleaner-rounds.ts'
 import type { CleanerParts } from './cleaner.ts'
+import { DeletedFolders } from './deleted-folders.ts'
 import { DirectoryCheckpoints, joined } from './directory-checkpoints.ts'
 import { DiskError, type Disk } from './disk.ts'
 import { PartitionLog } from './log.ts'
 import {
   abortMarkers,
-  applyRetention,
   beginPromotion,
   deleteBefore,
-  expiredSegments,
   openTransactionsOf,
   raiseLeaderEpoch,
   startAt,
@@ -51,7 +50,7 @@ import type {
   TopicSpec,
   WakeCause,
 } from './log-store.ts'
-import { findLostFile } from './file-check.ts'
+import { checkFiles, flushLog, housekeepLogs } from './housekeeping.ts'
 import { OpenFiles } from './open-files.ts'
 import { failureOf, StorageError } from './outcome.ts'
 import { ReadBuffers } from './read-buffers.ts'
@@ -111,8 +110,7 @@ export class SegmentLogStore implements LogStore {
   readonly #readBuffers: ReadBuffers
   readonly #checkpoints: DirectoryCheckpoints
   readonly #files: OpenFiles
-  /** Folders of deleted partitions, and when they may go: known from the first housekeeping on, because a drop has no clock. */
-  readonly #deleted = new Map<string, { readonly delayMs: bigint; dueMs?: bigint }>()
+  readonly #deleted: DeletedFolders
   readonly #logs: Logs
   readonly #cleaner: CleanerRounds
   readonly #promoted = new Map<PartitionLog, { readonly id: string; readonly result: Promoted }>()
@@ -129,6 +127,7 @@ export class SegmentLogStore implements LogStore {
   ) {
     this.#options = options
     this.#disk = options.disk
+    this.#deleted = new DeletedFolders(options.disk)
     this.#directory = options.directory ?? ''
     this.#tailBudget = options.tailBudget ?? new TailBudget(defaultTailBytes)
     this.#readBuffers = options.readBuffers ?? new ReadBuffers({ limitBytes: defaultUnusedReadBytes })
@@ -186,7 +185,7 @@ export class SegmentLogStore implements LogStore {
       const limit = { maxBytes: Math.min(maxBytes, request.maxBytes), minOneBatch }
       const result = await readLog(logOf(request.log).state, request, limit)
       results.push(result)
-      if (!result.ok && mayHaveLostFiles.has(result.code)) await this.#checkFiles(logOf(request.log), { all: true })
+      if (!result.ok && mayHaveLostFiles.has(result.code)) await checkFiles(logOf(request.log), { all: true })
       if (!result.ok || result.chunks.length === 0) continue
       for (const chunk of result.chunks) maxBytes -= chunk.length
       minOneBatch = false
@@ -312,29 +311,13 @@ export class SegmentLogStore implements LogStore {
   }
 
   async housekeep(nowMs: bigint): Promise<HousekeepingReport> {
-    const report = { deletedSegments: 0, deletedBytes: 0, rolledSegments: 0, expiredProducers: 0 }
-    const expirationMs = this.#options.producerExpirationMs ?? defaultProducerExpirationMs
     this.#readBuffers.trim()
-    for (const log of this.#allLogs()) {
-      const { state } = log
-      await this.#checkFiles(log, { all: false })
-      if (state.status !== 'online') continue
-      report.expiredProducers += state.producers.expire(nowMs, expirationMs)
-      if (expiredSegments(state, nowMs) > 0) {
-        const done = await log.exclusive(() => applyRetention(log, nowMs, () => this.#checkpoints.saveLogStarts()))
-        if (done.ok) {
-          report.deletedSegments += done.segments
-          report.deletedBytes += done.bytes
-          report.rolledSegments += done.rolled
-        }
-      }
-      if (log.sync.lastSyncMs < 0n) log.sync.lastSyncMs = nowMs
-      if (log.sync.isDue && nowMs - log.sync.lastSyncMs >= state.config.flushMs) {
-        log.sync.lastSyncMs = nowMs
-        await this.#flushOne(log)
-      }
-    }
-    await this.#removeDeleted(nowMs)
+    const report = await housekeepLogs(this.#allLogs(), {
+      nowMs,
+      producerExpirationMs: this.#options.producerExpirationMs ?? defaultProducerExpirationMs,
+      saveLogStarts: () => this.#checkpoints.saveLogStarts(),
+    })
+    await this.#deleted.removeDue(nowMs)
     await this.#saveRecoveryPoints()
     return report
   }
@@ -346,7 +329,7 @@ export class SegmentLogStore implements LogStore {
   }
 
   async flush(log?: LogHandle): Promise<Result> {
-    const results = await Promise.all((log ? [logOf(log)] : this.#allLogs()).map((each) => this.#flushOne(each)))
+    const results = await Promise.all((log ? [logOf(log)] : this.#allLogs()).map((each) => flushLog(each)))
     return results.find((result) => !result.ok) ?? { ok: true }
   }
 
@@ -390,22 +373,6 @@ export class SegmentLogStore implements LogStore {
   #reportOffline(log: PartitionLog): void {
     log.listeners.add((_, cause) => {
       if (cause === 'offline') this.#options.onOffline?.({ label: log.label, reason: log.state.offlineReason })
-    })
-  }
-
-  /** Takes a log offline whose files were removed or cut: what it acknowledges from then on would be lost. */
-  async #checkFiles(log: PartitionLog, options: { readonly all: boolean }): Promise<void> {
-    const { state } = log
-    if (state.status !== 'online') return
-    // Alone, so that nothing of the log is being renamed or removed by itself.
-    await log.exclusive(async () => {
-      try {
-        const lost = await findLostFile(state, { ...options, isWritten: log.sync.isDue })
-        if (lost !== undefined) log.goOffline(lost)
-      } catch (error) {
-        failureOf(error) // a disk that can't be asked proves nothing
-      }
-      return {}
     })
   }
 
@@ -518,17 +485,7 @@ export class SegmentLogStore implements LogStore {
     const aside = deletedFolder(state.folder, state.id.topicId)
     await this.#disk.rename(state.folder, aside)
     for (const segment of state.segments) await segment.retire('close')
-    if (state.config.fileDeleteDelayMs > 0n) this.#deleted.set(aside, { delayMs: state.config.fileDeleteDelayMs })
-    else await this.#disk.remove(aside)
-  }
-
-  async #removeDeleted(nowMs: bigint): Promise<void> {
-    for (const [folder, deleted] of this.#deleted) {
-      deleted.dueMs ??= nowMs + deleted.delayMs
-      if (nowMs < deleted.dueMs) continue
-      this.#deleted.delete(folder)
-      await this.#disk.remove(folder)
-    }
+    await this.#deleted.add(aside, state.config.fileDeleteDelayMs)
   }
 
   /** Without room for it, or on a disk that fails, the checkpoint stays as it is: opening the store then takes longer. */
@@ -537,21 +494,6 @@ export class SegmentLogStore implements LogStore {
       await this.#checkpoints.saveRecoveryPoints()
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
-    }
-  }
-
-  async #flushOne(log: PartitionLog): Promise<Result> {
-    const refused = unusable(log.state)
-    if (refused) return refused
-    try {
-      await log.sync.run()
-      await log.saveEpochs()
-      return { ok: true }
-    } catch (error) {
-      const found = failureOf(error)
-      // A full disk has no room for the history of epochs. A sync never fails with that.
-      if (found.code !== 'NO_SPACE') log.goOffline(found.message)
-      return found
     }
   }
 }

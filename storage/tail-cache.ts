@@ -24,11 +24,16 @@ export class TailBudget {
   /** Memory of chunks that were let go, for new ones. */
   readonly #spares: Uint8Array[] = []
   readonly #onChange: (grownBytes: number) => void
+  readonly #poisons: boolean
 
-  /** `onChange` hears by how many bytes the tails have grown, negative when they shrink: for a budget of the whole process. */
-  constructor(limitBytes: number, onChange: (grownBytes: number) => void = () => {}) {
+  /**
+   * `onChange` hears by how many bytes the tails have grown, negative when they shrink: for a budget of the whole process.
+   * `poisons` overwrites what nobody looks at any more, so that a reader who does is found out: for tests.
+   */
+  constructor(limitBytes: number, onChange: (grownBytes: number) => void = () => {}, poisons = false) {
     this.limitBytes = limitBytes
     this.#onChange = onChange
+    this.#poisons = poisons
   }
 
   get usedBytes(): number {
@@ -75,7 +80,6 @@ export class TailBudget {
   /** A reader looks no longer at the bytes of the chunk. */
   release(chunk: TailChunk): void {
     chunk.readerCount -= 1
-    assert(chunk.readerCount >= 0, 'a read is given back once')
     this.#reuse(chunk)
   }
 
@@ -100,8 +104,9 @@ export class TailBudget {
 
   #reuse(chunk: TailChunk): void {
     const isUnused = chunk.isRemoved && chunk.unwrittenCount === 0 && chunk.readerCount === 0
-    if (!isUnused || !chunk.isOurs || chunk.bytes.length !== largestChunkBytes) return
-    if (this.#spares.length === spareBlocks) return
+    if (!isUnused || !chunk.isOurs) return
+    if (this.#poisons) chunk.bytes.fill(0xdb)
+    if (chunk.bytes.length !== largestChunkBytes || this.#spares.length === spareBlocks) return
     this.#spares.push(chunk.bytes)
     this.#onChange(largestChunkBytes)
   }
@@ -274,7 +279,10 @@ export class TailCache {
       }
       if (until < chunk.batchCount) break
     }
+    let isReleased = false
     const release = () => {
+      assert(!isReleased, 'a read is given back once')
+      isReleased = true
       for (const chunk of read) this.#budget.release(chunk)
     }
     return { chunks, sizeBytes, upperBound, release }

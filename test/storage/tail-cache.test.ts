@@ -48,3 +48,70 @@ for (const [what, batchBytes, frameBytes, isShared] of [
     assert.equal(budget.usedBytes, 0)
   })
 }
+
+const blockBytes = 256 * 1024
+
+/** A tail whose next batches of 32 KiB fill blocks of the largest size, eight each, and that may hold one of these. */
+function openFullTail() {
+  const changes: number[] = []
+  const budget = new TailBudget(1, (grownBytes) => changes.push(grownBytes))
+  const tail = new TailCache(budget, Infinity)
+  let offset = 0
+  const place = () => {
+    const batch = batchAt(offset, new Uint8Array(32 * 1024))
+    offset += 1
+    tail.place(batch)
+    return batch
+  }
+  for (let chunkBytes = 32 * 1024; chunkBytes < blockBytes; chunkBytes *= 2) {
+    for (let used = 0; used < chunkBytes; used += 32 * 1024) tail.settle(place())
+  }
+  const placeBlock = () => Array.from({ length: 8 }, place)
+  const countedBytes = () => changes.reduce((sum, change) => sum + change, 0)
+  return { budget, tail, placeBlock, countedBytes, nextOffset: () => BigInt(offset) }
+}
+
+test('the memory of a chunk is used again, but not before its batches are written', () => {
+  const { budget, tail, placeBlock, countedBytes } = openFullTail()
+  const first = placeBlock()
+  const memory = first[0]!.bytes.buffer
+  const second = placeBlock() // the first block has to go, and its batches are under way to the disk
+  assert.notEqual(second[0]!.bytes.buffer, memory)
+  assert.equal(countedBytes(), 2 * blockBytes, 'what waits for its write is counted')
+  for (const batch of first.slice(1)) tail.settle(batch)
+  assert.equal(countedBytes(), 2 * blockBytes)
+  tail.settle(first[0]!)
+  assert.equal(budget.usedBytes, countedBytes())
+  const third = placeBlock()
+  assert.equal(third[0]!.bytes.buffer, memory)
+})
+
+test('the memory of a chunk is not used again while a reader looks at it', () => {
+  const { budget, tail, placeBlock, countedBytes, nextOffset } = openFullTail()
+  const from = nextOffset()
+  for (const batch of placeBlock()) tail.settle(batch)
+  const some = tail.read(from, from + 2n, everything)!
+  const all = tail.read(from, nextOffset(), everything)!
+  const memory = all.chunks[0]!.buffer
+  for (let block = 0; block < 3; block++) {
+    for (const batch of placeBlock()) {
+      assert.notEqual(batch.bytes.buffer, memory)
+      tail.settle(batch)
+    }
+  }
+  all.release()
+  assert.throws(() => all.release(), /given back once/)
+  assert.equal(countedBytes(), budget.usedBytes)
+  assert.equal(some.chunks[0]!.buffer, memory)
+})
+
+test('a tail that is short of memory keeps none for the next chunks', () => {
+  const { budget, tail, placeBlock, countedBytes } = openFullTail()
+  for (let block = 0; block < 3; block++) for (const batch of placeBlock()) tail.settle(batch)
+  assert.equal(countedBytes(), 2 * blockBytes, 'the newest chunk, and a block for the next')
+  budget.evictTo(0)
+  assert.equal(countedBytes(), blockBytes)
+  tail.clear()
+  budget.evictTo(0)
+  assert.equal(countedBytes(), 0)
+})

@@ -18,6 +18,7 @@ import type {
 import { MemoryDisk } from '../../storage/memory-disk.ts'
 import { ReadBuffers } from '../../storage/read-buffers.ts'
 import { SegmentLogStore, type SegmentLogStoreOptions } from '../../storage/segment-log-store.ts'
+import { TailBudget } from '../../storage/tail-cache.ts'
 
 /** The wall clock of these tests, in milliseconds. */
 export const testNowMs = 1_700_000_000_000n
@@ -83,7 +84,8 @@ export type OpenTestStoreOptions = Partial<SegmentLogStoreOptions>
 /** The real engine, on a memory disk unless another is named. */
 export function openTestStore(options: OpenTestStoreOptions = {}): Promise<SegmentLogStore> {
   const readBuffers = new ReadBuffers({ limitBytes: 16 * 1024 * 1024, poisons: true })
-  return SegmentLogStore.open({ disk: testDisk(), readBuffers, ...options })
+  const tailBudget = new TailBudget(64 * 1024 * 1024, undefined, true)
+  return SegmentLogStore.open({ disk: testDisk(), readBuffers, tailBudget, ...options })
 }
 
 export function testDisk(): Disk {
