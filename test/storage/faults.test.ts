@@ -5,7 +5,6 @@ import type { LogHandle, LogStore } from '../../storage/log-store.ts'
 import { StorageError } from '../../storage/outcome.ts'
 import {
   append,
-  mirror,
   openTestLog,
   openTestStore,
   readAllBatches,
@@ -305,49 +304,4 @@ test('a store knows whether its last stop was clean', async () => {
   const second = await openTestStore({ disk })
   assert.equal(second.wasUnclean, false)
   assert.equal((await openTestStore({ disk })).wasUnclean, true)
-})
-
-test('a promote that breaks off at any disk call converges when it is repeated after a restart', async () => {
-  const decision = { id: 'd', leaderEpoch: 9, nowMs: 5n }
-  const link = { lease: 'link', fenceEpoch: 1n }
-  let runs = 0
-  for (let failing = 1; failing < 40; failing++) {
-    const disk = new CrashDisk(seededNumbers(failing))
-    const mirrorTopic = { isMirror: true, config: { segmentBytes: 200 } }
-    const store = await openTestStore({ disk })
-    const log = await openTestLog(store, mirrorTopic)
-    const open = [7n, 8n].map((producerId, index) =>
-      testBatch({
-        producerId,
-        producerEpoch: 0,
-        baseSequence: 0,
-        isTransactional: true,
-        baseOffset: BigInt(index),
-        leaderEpoch: 3,
-      }),
-    )
-    assert((await mirror(store, log, open)).ok)
-    const from = disk.callCount
-    disk.fault = (_operation, _path, callNumber) => (callNumber >= from + failing ? 'IO' : undefined)
-    const first = await store.promote(log, decision, link)
-    const isFailing = disk.callCount >= from + failing
-    disk.fault = () => undefined
-    const again = await openTestStore({ disk: failing % 2 === 0 ? disk : disk.crash() })
-    const its = await openTestLog(again, mirrorTopic)
-    const end = again.view(its).logEndOffset
-    if (!first.ok && end < 2n) continue // the power cut took unsynced bytes of the mirror: its link fetches them again
-    const second = await again.promote(its, decision, link)
-    assert(second.ok)
-    assert.equal(second.logEndOffset, 4n, `call ${failing}`)
-    assert.deepEqual(second.lastMirrored, { leaderEpoch: 3, endOffset: 2n }, `call ${failing}`)
-    assert.deepEqual(
-      second.aborted.map((transaction) => transaction.firstOffset),
-      [0n, 1n],
-    )
-    const view = again.view(its)
-    assert.deepEqual([view.lastStableOffset, view.highWatermark, view.leaderEpoch], [4n, 4n, 9])
-    if (!isFailing) break
-    runs += 1
-  }
-  assert(runs > 3, `${runs} calls were failed`)
 })

@@ -8,6 +8,7 @@ import type { PartitionLog } from '../../storage/log.ts'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
 import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
+import { cutEverywhere, seedsOf } from '../support/power-cuts.ts'
 import {
   append,
   openTestLog,
@@ -197,8 +198,16 @@ test('a segment that was cut while nobody looked is noticed when the log opens, 
   assert(values.length < 40)
 })
 
+interface HistoryPromise {
+  /** So many of the batches that were sent are durable. */
+  durable: number
+  readonly sent: string[]
+  /** A truncation has begun. */
+  isCut: boolean
+}
+
 /** Appends over rolls, some of them synced, an aborted transaction, a truncation, a stop. Tells what it was promised. */
-async function workload(disk: CrashDisk, promised: { durable: number; sent: string[]; cut: number }): Promise<void> {
+async function workload(disk: CrashDisk, promised: HistoryPromise): Promise<void> {
   const { store, log } = await open(disk, { isMirror: true })
   const put = async (batch: ReturnType<typeof testBatch>, value: string, durable: boolean) => {
     promised.sent.push(value)
@@ -233,7 +242,7 @@ async function workload(disk: CrashDisk, promised: { durable: number; sent: stri
   await put({ bytes: marker, header: readBatchHeader(marker) }, '0/14', true)
   assert((await store.flush(log)).ok)
   for (let offset = 15; offset < 22; offset++) await data(offset, false)
-  promised.cut = 12
+  promised.isCut = true
   promised.durable = Math.min(promised.durable, 12)
   assert((await store.truncateTo(log, 12n, link)).ok)
   promised.sent.splice(12)
@@ -241,46 +250,40 @@ async function workload(disk: CrashDisk, promised: { durable: number; sent: stri
   await store.close()
 }
 
-test('a power cut at any disk call leaves a beginning of the log with all that was synced, and what belongs to it', async () => {
-  let runs = 0
-  for (let failing = 1; failing < 600; failing++) {
-    const disk = new CrashDisk(seededNumbers(failing))
-    const promised = { durable: 0, sent: [] as string[], cut: Infinity }
-    disk.fault = (_operation, _path, callNumber) => (callNumber >= failing ? 'IO' : undefined)
-    const isDone = await workload(disk, promised).then(
-      () => true,
-      () => false,
-    )
-    if (!isDone) await new Promise((resolve) => setImmediate(resolve))
-    const after = disk.crash()
-    const { store, log } = await open(after, { isMirror: true })
-    const batches = await readAllBatches(store, log)
-    const survived = batches.map(({ header }) => `${header.partitionLeaderEpoch}/${header.baseOffset}`)
-    const isBefore = survived.some((value, index) => value !== promised.sent[index])
-    if (isBefore) {
-      // The truncation was under way: what it had not cut yet is of the first history.
-      assert(promised.cut === 12 && promised.sent.length <= 22, `call ${failing}`)
-      assert.deepEqual(
-        survived,
-        Array.from({ length: survived.length }, (_, offset) => `0/${offset}`),
-        `call ${failing}`,
-      )
-    }
-    assert(survived.length >= promised.durable, `call ${failing}: ${survived.length} of ${promised.durable}`)
-    // Producers and transactions are those of a full replay.
-    const replayed = await open(await withoutNotes(after), { isMirror: true })
-    assert.deepEqual(store.activeProducers(log), replayed.store.activeProducers(replayed.log), `call ${failing}`)
-    assert.deepEqual(store.openTransactions(log), replayed.store.openTransactions(replayed.log))
-    assert.deepEqual(
-      (log as PartitionLog).state.producers.aborted,
-      (replayed.log as PartitionLog).state.producers.aborted,
-    )
-    await checkLookUps(store, log)
-    runs += 1
-    if (disk.callCount < failing) break
-  }
-  assert(runs > 60, `${runs} power cuts`)
-})
+/** What is known of the producers and transactions of a log, and where its epochs begin. */
+function knownOf(store: LogStore, log: LogHandle): unknown {
+  const { producers, epochs } = (log as PartitionLog).state
+  return [store.activeProducers(log), store.openTransactions(log), producers.aborted, epochs.entries]
+}
+
+for (const seed of seedsOf(2)) {
+  test(`after a power cut at any disk call producers, transactions and epochs are those of a full replay (seed ${seed})`, async (t) => {
+    const cuts = await cutEverywhere<HistoryPromise>(seed, {
+      run: workload,
+      promises: () => ({ durable: 0, sent: [], isCut: false }),
+      reopen: (disk) => open(disk, { isMirror: true }),
+      check: async (disk, promised) => {
+        const { store, log } = await open(disk, { isMirror: true })
+        const batches = await readAllBatches(store, log)
+        const survived = batches.map(({ header }) => `${header.partitionLeaderEpoch}/${header.baseOffset}`)
+        const isBefore = survived.some((value, index) => value !== promised.sent[index])
+        if (isBefore) {
+          // The truncation was under way: what it had not cut yet is of the first history.
+          assert(promised.isCut && promised.sent.length <= 22, survived.join())
+          assert.deepEqual(
+            survived,
+            Array.from({ length: survived.length }, (_, offset) => `0/${offset}`),
+          )
+        }
+        assert(survived.length >= promised.durable, `${survived.length} of ${promised.durable}`)
+        const replayed = await open(await withoutNotes(disk), { isMirror: true })
+        assert.deepEqual(knownOf(store, log), knownOf(replayed.store, replayed.log))
+        await checkLookUps(store, log)
+      },
+    })
+    t.diagnostic(`${cuts} cuts`)
+  })
+}
 
 /** A copy of the folder that has nothing but the logs. */
 async function withoutNotes(disk: Disk): Promise<Disk> {

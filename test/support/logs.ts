@@ -141,7 +141,8 @@ export interface TestAppend {
 export async function append(store: LogStore, log: LogHandle, options: TestAppend = {}): Promise<AppendResult> {
   const { batches = [testBatch()], origin = 'client', mode = { kind: 'assign', leaderEpoch: 0 }, fence } = options
   const entry: AppendEntry = { log, batches, origin, mode, ...(fence === undefined ? {} : { fence }) }
-  const [result] = await store.append([entry], { nowMs: options.nowMs ?? testNowMs, durable: options.durable ?? false })
+  const { nowMs = testNowMs, durable } = options
+  const [result] = await store.append([entry], { nowMs, ...(durable === undefined ? {} : { durable }) })
   assert(result)
   return result
 }
