@@ -57,7 +57,7 @@ interface Pending {
 /** The program and arguments of a driver, built where it has to be. */
 export async function buildDriver(client: string): Promise<readonly string[]> {
   const script = fileURLToPath(new URL(`../drivers/${client}/build`, import.meta.url))
-  const { stdout } = await mustRun(script, [], { timeoutMs: 900_000 })
+  const { stdout } = await mustRun('bash', [script], { timeoutMs: 900_000 })
   const command = JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as string[]
   return command[0] === 'node' ? [process.execPath, ...command.slice(1)] : command
 }

@@ -16,5 +16,7 @@ export const exclusions: readonly Exclusion[] = [
   { client: 'kafkajs', scenario: 'group sticky', reason: 'its only assignor is round-robin' },
   { client: 'kafkajs', scenario: 'group cooperative-sticky', reason: 'its only assignor is round-robin' },
   { client: 'kafkajs', scenario: 'static member', reason: 'it has no static members' },
+  { client: 'platformatic', scenario: 'group range', reason: 'its assignors are round-robin and cooperative-sticky' },
+  { client: 'platformatic', scenario: 'group sticky', reason: 'its assignors are round-robin and cooperative-sticky' },
   { client: 'confluent-kafka', scenario: 'group sticky', reason: 'librdkafka has no eager sticky assignor' },
 ]
