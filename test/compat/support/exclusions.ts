@@ -19,4 +19,6 @@ export const exclusions: readonly Exclusion[] = [
   { client: 'platformatic', scenario: 'group range', reason: 'its assignors are round-robin and cooperative-sticky' },
   { client: 'platformatic', scenario: 'group sticky', reason: 'its assignors are round-robin and cooperative-sticky' },
   { client: 'confluent-kafka', scenario: 'group sticky', reason: 'librdkafka has no eager sticky assignor' },
+  { client: 'aiokafka', scenario: 'group cooperative-sticky', reason: 'its assignors are all eager' },
+  { client: 'aiokafka', scenario: 'admin deleteGroup', reason: 'its admin client deletes no groups' },
 ]
