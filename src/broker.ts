@@ -14,6 +14,7 @@ import { startHttp, type HttpOptions, type HttpServer } from './http/node-http.t
 import type { HttpParts } from './http/parts.ts'
 import { LinkManager } from './links/link-manager.ts'
 import type { LinkService } from './links/link-service.ts'
+import { logChanges } from './metadata/change-log.ts'
 import { LogMetadataStore } from './metadata/metadata-log.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { openProcessMetrics } from './metrics/node-process-metrics.ts'
@@ -91,7 +92,7 @@ async function open(
   closers: Closer[],
 ): Promise<Broker> {
   const { host, port, advertised, http } = options
-  const { core, topics, groups } = await openCore(environment, options, closers)
+  const { core, topics, groups, wasClean } = await openCore(environment, options, closers)
   const nodes = new BrokerNodes(core, { listen: { host, port }, advertised, groups })
   const parts = nodes.firstParts
   const links = await openLinks(parts)
@@ -111,7 +112,23 @@ async function open(
     committedOffsets: nodes.committedOffsets.bind(nodes),
   }
   const httpServer = http ? await startHttpWatched({ ...http, parts: httpParts }, closers) : undefined
-  return new Broker({ nodes, topics, host, links, httpParts, httpServer, closers })
+  const broker = new Broker({ nodes, topics, host, links, httpParts, httpServer, closers })
+  sayStarted(core, { broker, wasClean }, closers)
+  return broker
+}
+
+/** What changes from here on is said in the log, down to the stop. */
+function sayStarted(
+  { environment, metadata }: CoreParts,
+  { broker, wasClean }: { readonly broker: Broker; readonly wasClean: boolean },
+  closers: Closer[],
+): void {
+  const { logger } = environment
+  const { clusterId, port, httpPort } = broker
+  logger.info({ clusterId, port, httpPort, wasClean }, 'broker started')
+  const changes = logChanges(metadata, logger)
+  closers.push(() => changes[Symbol.dispose]())
+  closers.unshift(() => logger.info({}, 'broker stopped'))
 }
 
 /** The process is watched only where somebody can ask for what was seen. */
@@ -127,7 +144,12 @@ async function openCore(
   environment: Environment,
   { config: startConfig, clusterId, brokerCount = 1, poisonsReads = false }: BrokerOptions,
   closers: Closer[],
-): Promise<{ core: CoreParts; topics: TopicRegistry; groups: ReadonlyMap<number, GroupCoordinator> }> {
+): Promise<{
+  core: CoreParts
+  topics: TopicRegistry
+  groups: ReadonlyMap<number, GroupCoordinator>
+  wasClean: boolean
+}> {
   const { disk, clock, logger } = environment
   const { nodeId } = startConfig
   const lock = await disk.lock()
@@ -142,27 +164,13 @@ async function openCore(
   const { brokerConfigs } = metadata.image
   const config = withDynamicConfigs(startConfig, [brokerConfigs.get(''), brokerConfigs.get(String(nodeId))])
   const memory = new MemoryBudget({ limitBytes: Number(config.memoryBudgetBytes) })
-  const cleaner = cleanerPartsOf(config)
-  const logs = await SegmentLogStore.open({
-    disk,
-    ...(cleaner ? { cleaner } : {}),
-    tailBudget: openTails(memory, poisonsReads),
-    readBuffers: openReadBuffers(memory, poisonsReads),
-    durable: config.durable,
-    producerExpirationMs: BigInt(config.producerIdExpirationMs),
-    onLoss: ({ label: partition, ...loss }) =>
-      logger.warn({ partition, ...loss }, 'a log lost its end when the broker stopped'),
-    onOffline: ({ label: partition, reason }) =>
-      logger.error({ partition, reason }, 'a log is offline until a restart'),
-  })
+  const logs = await openLogs(environment, { config, memory, poisonsReads })
   closers.push(() => closeLogs(logs, logger))
+  const wasClean = !logs.wasUnclean
   const deadlines = new DeadlineQueue(clock)
   closers.push(() => deadlines.close())
   const brokers = new LiveBrokers(Array.from({ length: brokerCount }, (_, at) => nodeId + at))
-  const topics = await TopicRegistry.open(
-    { environment, brokers, config, metadata, logs },
-    { wasClean: !logs.wasUnclean },
-  )
+  const topics = await TopicRegistry.open({ environment, brokers, config, metadata, logs }, { wasClean })
   closers.push(() => topics.close())
   const producerIds = new ProducerIds(metadata, nodeId)
   const metrics = new BrokerMetrics()
@@ -192,7 +200,27 @@ async function openCore(
     brokers,
     groupCoordinators,
   }
-  return { core, topics, groups }
+  return { core, topics, groups, wasClean }
+}
+
+function openLogs(
+  { disk, logger }: Environment,
+  parts: { readonly config: BrokerConfig; readonly memory: MemoryBudget; readonly poisonsReads: boolean },
+): Promise<SegmentLogStore> {
+  const { config, memory, poisonsReads } = parts
+  const cleaner = cleanerPartsOf(config)
+  return SegmentLogStore.open({
+    disk,
+    ...(cleaner ? { cleaner } : {}),
+    tailBudget: openTails(memory, poisonsReads),
+    readBuffers: openReadBuffers(memory, poisonsReads),
+    durable: config.durable,
+    producerExpirationMs: BigInt(config.producerIdExpirationMs),
+    onLoss: ({ label: partition, ...loss }) =>
+      logger.warn({ partition, ...loss }, 'a log lost its end when the broker stopped'),
+    onOffline: ({ label: partition, reason }) =>
+      logger.error({ partition, reason }, 'a log is offline until a restart'),
+  })
 }
 
 /** The cached tails of logs count in the memory budget, and shrink when it is short. */
