@@ -29,11 +29,18 @@ export interface DirectoryEntry {
   readonly isDirectory: boolean
 }
 
+export interface FileStat {
+  readonly sizeBytes: number
+  /** A name leads to it. Without one it is gone as soon as nobody has it open. */
+  readonly isLinked: boolean
+}
+
 /** An open file. Calls of one caller may overlap; each write is at an explicit position. */
 export interface DiskFile {
   readonly path: string
   /** The size in bytes. */
   size(): Promise<number>
+  stat(diskClass?: DiskClass): Promise<FileStat>
   /** Writes all chunks one after the other from `position` (bytes), in one vectored write where that is possible. Not durable before a `sync` that was started later. */
   write(position: number, chunks: readonly Uint8Array[]): Promise<void>
   /**

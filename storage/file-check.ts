@@ -36,10 +36,8 @@ async function findLostName({ disk, folder }: LogState, segments: readonly Segme
 
 async function findCutSegment(segments: readonly Segment[]): Promise<string | undefined> {
   for (const segment of segments) {
-    const expectedBytes = segment.sizeBytes
-    const sizeBytes = await withSegment(segment, () => segment.fileSize())
-    if (sizeBytes < expectedBytes)
-      return `its file ${segment.path} was cut under the running broker: got ${sizeBytes} bytes, expected ${expectedBytes} or more`
+    const loss = await withSegment(segment, () => segment.findLoss('housekeeping'))
+    if (loss !== undefined) return loss
   }
   return undefined
 }

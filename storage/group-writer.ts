@@ -4,11 +4,15 @@
  */
 import type { PendingAppend } from './append-admission.ts'
 import type { PlacedBatch } from './append-plan.ts'
+import { unusable } from './log-reader.ts'
 import type { PartitionLog } from './log.ts'
 import type { Failure } from './log-store.ts'
 import { failureOf } from './outcome.ts'
 import { openSegment } from './recovery.ts'
 import type { Segment } from './segment.ts'
+
+/** So often, at most, an append looks whether the file is still there: a small part of what a write costs. */
+const lookIntervalMs = 1_000n
 
 /** Appends that follow each other, and what they have to write. Never empty. */
 export interface AppendGroup {
@@ -28,6 +32,8 @@ export class GroupWriter {
   readonly #log: PartitionLog
   /** The untouched segment that another took the place of: it goes once the first group of the other is visible. */
   #replaced: Segment | undefined
+  /** When the file that is written to was last looked at, by the clock of appends. */
+  #lookedMs = -lookIntervalMs
 
   constructor(log: PartitionLog) {
     this.#log = log
@@ -41,7 +47,7 @@ export class GroupWriter {
     const active = this.#log.state.activeSegment
     const { segmentBaseOffset, position } = firstOf(group)
     const isOneWrite = segmentBaseOffset === active.baseOffset && lastOf(group).segmentBaseOffset === segmentBaseOffset
-    if (!isOneWrite || this.#mustSync(group)) return this.#writeAndSync(group)
+    if (!isOneWrite || this.#mustSync(group) || this.#mustLook(group)) return this.#writeAndSync(group)
     return active.write(position, chunksOf(batchesOf(group))).then(() => {
       this.#log.sync.noteWrite(active)
       return undefined
@@ -71,11 +77,15 @@ export class GroupWriter {
       sync.forget(segment)
       await segment.retire('remove')
     }
+    sync.noteDirectory() // a removal that a power cut takes back would bring them back
     await state.activeSegment.dropUnnoted()
   }
 
   async #writeAndSync(group: AppendGroup): Promise<Failure | undefined> {
     try {
+      if (this.#mustLook(group)) await this.#look(group)
+      const refused = unusable(this.#log.state)
+      if (refused) return refused
       await this.#writeParts(batchesOf(group))
     } catch (error) {
       return failureOf(error)
@@ -90,6 +100,18 @@ export class GroupWriter {
       this.#log.goOffline(found.message)
       return found
     }
+  }
+
+  #mustLook({ appends }: AppendGroup): boolean {
+    const sinceMs = appends[0]!.options.nowMs - this.#lookedMs
+    return sinceMs >= lookIntervalMs || sinceMs < 0n
+  }
+
+  /** Takes the log offline where the file that is written to was removed or cut. Afterwards a write would hide a cut. */
+  async #look({ appends }: AppendGroup): Promise<void> {
+    this.#lookedMs = appends[0]!.options.nowMs
+    const loss = await this.#log.state.activeSegment.findLoss('append')
+    if (loss !== undefined) this.#log.goOffline(loss)
   }
 
   async #writeParts(batches: readonly PlacedBatch[]): Promise<void> {

@@ -11,6 +11,7 @@ import {
   type DiskFile,
   type DiskLock,
   type DirectoryEntry,
+  type FileStat,
   type OpenOptions,
 } from './disk.ts'
 
@@ -19,6 +20,8 @@ const pageSizeBytes = 16 * 1024
 /** The content of one file. Pages that were never written are missing, and read as zeros. */
 class FileContent {
   sizeBytes = 0
+  /** Whether it has a name. */
+  isLinked = true
   readonly #pages: (Uint8Array | undefined)[] = []
 
   write(position: number, bytes: Uint8Array): void {
@@ -82,6 +85,10 @@ class MemoryFile implements DiskFile {
 
   size(): Promise<number> {
     return this.#call(() => this.#content.sizeBytes)
+  }
+
+  stat(): Promise<FileStat> {
+    return this.#call(() => ({ sizeBytes: this.#content.sizeBytes, isLinked: this.#content.isLinked }))
   }
 
   write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
@@ -164,7 +171,7 @@ export class MemoryDisk implements Disk {
     return this.#complete(() => {
       const name = normalize(path)
       if (this.#entries.get(name) === null) throw new DiskError('IO', path, `${path} is a directory`)
-      this.#entries.delete(name)
+      this.#unlink(name)
       this.#create(name).write(0, content)
     })
   }
@@ -206,6 +213,7 @@ export class MemoryDisk implements Disk {
       const moved = [...this.#entries].filter(([entry]) => entry === source || entry.startsWith(`${source}/`))
       for (const [entry, content] of moved) {
         this.#entries.delete(entry)
+        this.#unlink(target + entry.slice(source.length))
         this.#entries.set(target + entry.slice(source.length), content)
       }
     })
@@ -215,7 +223,7 @@ export class MemoryDisk implements Disk {
     return this.#complete(() => {
       const name = normalize(path)
       for (const entry of this.#entries.keys()) {
-        if (entry === name || entry.startsWith(`${name}/`)) this.#entries.delete(entry)
+        if (entry === name || entry.startsWith(`${name}/`)) this.#unlink(entry)
       }
     })
   }
@@ -237,6 +245,12 @@ export class MemoryDisk implements Disk {
           }),
       }
     })
+  }
+
+  #unlink(name: string): void {
+    const content = this.#entries.get(name)
+    if (content) content.isLinked = false
+    this.#entries.delete(name)
   }
 
   #create(name: string): FileContent {

@@ -14,6 +14,7 @@ import {
   type DiskFile,
   type DiskLock,
   type DirectoryEntry,
+  type FileStat,
   type OpenOptions,
 } from './disk.ts'
 import { lockDirectory } from './node-lock.ts'
@@ -186,9 +187,13 @@ class NodeFile implements DiskFile {
   }
 
   async size(): Promise<number> {
+    return (await this.stat()).sizeBytes
+  }
+
+  async stat(diskClass: DiskClass = 'read'): Promise<FileStat> {
     this.#requireOpen()
-    const stats = await this.#run<fs.Stats>('read', (done) => fs.fstat(this.#fd, done))
-    return stats.size
+    const stats = await this.#run<fs.Stats>(diskClass, (done) => fs.fstat(this.#fd, done))
+    return { sizeBytes: stats.size, isLinked: stats.nlink > 0 }
   }
 
   async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {

@@ -2,7 +2,7 @@
  * Files that are open only while they are used: over a limit, those that were used longest ago are closed, and opened again
  * when they are needed. A broker has far more segments than a process may have descriptors.
  */
-import { DiskError, type Disk, type DiskClass, type DiskFile } from './disk.ts'
+import { DiskError, type Disk, type DiskClass, type DiskFile, type FileStat } from './disk.ts'
 
 const closingAtOnce = 256
 
@@ -98,6 +98,10 @@ export class PooledFile implements DiskFile {
 
   size(): Promise<number> {
     return this.#use((file) => file.size())
+  }
+
+  stat(diskClass?: DiskClass): Promise<FileStat> {
+    return this.#use((file) => file.stat(diskClass))
   }
 
   write(position: number, chunks: readonly Uint8Array[]): Promise<void> {

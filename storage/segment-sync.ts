@@ -1,7 +1,9 @@
 /**
  * What of a log is not durable yet. A sync covers the writes that were complete when it started, and no others: segments
- * written meanwhile stay marked. Syncs of one log follow each other.
+ * written meanwhile stay marked. Syncs of one log follow each other. A sync of a file that somebody has removed or cut fails,
+ * because what it makes durable nobody will find.
  */
+import { DiskError } from './disk.ts'
 import type { LogState } from './log-state.ts'
 import { wholly } from './outcome.ts'
 import type { Segment } from './segment.ts'
@@ -70,7 +72,7 @@ export class SegmentSync {
     const { disk, folder } = this.#state
     try {
       await wholly(async () => {
-        await Promise.all(segments.map((segment) => segment.sync()))
+        await Promise.all(segments.map(syncWhole))
         if (isDirectoryChanged) await disk.syncDirectory(folder)
       })
     } finally {
@@ -78,4 +80,9 @@ export class SegmentSync {
     }
     if (writtenEnd > this.recoveryPoint) this.recoveryPoint = writtenEnd
   }
+}
+
+async function syncWhole(segment: Segment): Promise<void> {
+  const [loss] = await Promise.all([segment.findLoss('sync'), segment.sync()])
+  if (loss !== undefined) throw new DiskError('IO', segment.path, loss)
 }

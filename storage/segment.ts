@@ -8,7 +8,7 @@ import { strict as assert } from 'node:assert'
 import { crc32c } from '../protocol/crc32c.ts'
 import { lastOffsetOf, type BatchHeader } from '../protocol/records/batch.ts'
 import { batchesIn, scanBatches, type ScannedBatch } from './batch-scan.ts'
-import type { Disk, DiskClass } from './disk.ts'
+import { DiskError, type Disk, type DiskClass, type FileStat } from './disk.ts'
 import { abortedEntryBytes, decodeAbortedEntries, encodeAbortedEntries } from './index-files.ts'
 import { OpenFiles, PooledFile } from './open-files.ts'
 import { StorageError } from './outcome.ts'
@@ -177,6 +177,28 @@ export class Segment {
 
   fileSize(): Promise<number> {
     return this.#file.size()
+  }
+
+  /**
+   * What is wrong with the file, in words, or undefined: somebody may remove or cut it under the running broker. One that was
+   * cut and written to since then is not found out.
+   */
+  async findLoss(diskClass: DiskClass): Promise<string | undefined> {
+    const expectedBytes = this.#sizeBytes
+    const { sizeBytes, isLinked } = await this.#stat(diskClass)
+    if (this.#end !== 'open') return undefined // the log itself removed or cut it meanwhile
+    if (!isLinked) return `its file ${this.path} was removed under the running broker`
+    if (sizeBytes >= expectedBytes) return undefined
+    return `its file ${this.path} was cut under the running broker: got ${sizeBytes} bytes, expected ${expectedBytes} or more`
+  }
+
+  async #stat(diskClass: DiskClass): Promise<FileStat> {
+    try {
+      return await this.#file.stat(diskClass)
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'NOT_FOUND') return { sizeBytes: 0, isLinked: false }
+      throw error
+    }
   }
 
   /** Writes behind what is there. The bytes count for nothing before `note`. */

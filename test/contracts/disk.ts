@@ -159,6 +159,22 @@ export function diskContract(name: string, makeDisk: (t: TestContext) => Promise
     assert.equal(await disk.exists('d/e/f'), false)
   })
 
+  test(`${name}: a file says how large it is, and whether a name leads to it`, async (t) => {
+    const disk = await makeDisk(t)
+    const file = await disk.open('a.log', { create: true })
+    await file.write(0, [bytesOf('abc')])
+    assert.deepEqual(await file.stat(), { sizeBytes: 3, isLinked: true })
+    await disk.rename('a.log', 'b.log')
+    assert.equal((await file.stat()).isLinked, true)
+    await disk.replaceFile('b.log', bytesOf('new'))
+    assert.equal((await file.stat()).isLinked, false)
+    const next = await disk.open('b.log')
+    await disk.remove('b.log')
+    assert.deepEqual(await next.stat(), { sizeBytes: 3, isLinked: false })
+    await file.close()
+    await next.close()
+  })
+
   test(`${name}: the lock is held once, says who holds it, and is free after its release`, async (t) => {
     const disk = await makeDisk(t)
     const lock = await disk.lock()

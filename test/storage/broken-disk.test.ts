@@ -2,14 +2,15 @@
 import { strict as assert } from 'node:assert'
 import { mkdtemp, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { DiskErrorCode } from '../../storage/disk.ts'
-import type { LogHandle, LogStore } from '../../storage/log-store.ts'
+import type { AppendResult, LogHandle, LogStore, Result } from '../../storage/log-store.ts'
 import { NodeDisk } from '../../storage/node-disk.ts'
 import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
 import {
   append,
+  mirror,
   openTestLog,
   openTestStore,
   readAllValues,
@@ -168,6 +169,64 @@ for (const [what, reason, damage] of damages) {
     await again.store.close()
   })
 }
+
+const active = 'orders-0/00000000000000000004.log'
+
+const lookers: Record<string, (store: LogStore, log: LogHandle) => Promise<Result | AppendResult>> = {
+  'an append a second later': (store, log) => append(store, log, { nowMs: testNowMs + 1_000n }),
+  'a durable append': (store, log) => append(store, log, { durable: true }),
+  'a flush': (store, log) => store.flush(log),
+}
+
+for (const [what, reason, damage] of [
+  ['was removed', /its file orders-0\/0+4\.log was removed under the running broker/, (path: string) => rm(path)],
+  [
+    'was removed with its folder',
+    /its file orders-0\/0+4\.log was removed under the running broker/,
+    (path: string) => rm(dirname(path), { recursive: true }),
+  ],
+  [
+    'was cut',
+    /its file orders-0\/0+4\.log was cut under the running broker: got 10 bytes/,
+    (path: string) => truncate(path, 10),
+  ],
+] as const) {
+  for (const [looker, look] of Object.entries(lookers)) {
+    if (what === 'was cut' && looker === 'a durable append') continue // what it writes hides the cut from its sync
+    test(`${looker} finds that the file ${what} under the running broker: the log is offline, and others go on`, async (t) => {
+      const folder = await folderOf(t)
+      const { store, log, other, offline } = await openOn(new NodeDisk(folder))
+      for (const each of [log, other]) await appendValues(store, each, ['a', 'b', 'c', 'd', 'e'])
+      await damage(join(folder, active))
+      const result = await look(store, log)
+      assert(!result.ok)
+      assert.deepEqual(
+        offline.map(({ label }) => label),
+        ['orders-0'],
+      )
+      assert.match(offline[0]!.reason, reason)
+      await assertOffline(store, log, reason)
+      await appendValues(store, other, ['f'])
+      assert.deepEqual(await valuesOf(store, other), ['a', 'b', 'c', 'd', 'e', 'f'])
+      await store.close()
+    })
+  }
+}
+
+test('a log that removes and cuts its own files while they are synced is not taken for a damaged one', async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    const store = await openTestStore({ disk: new CrashDisk(seededNumbers(turns)) })
+    const log = await openTestLog(store, { isMirror: true, config })
+    for (let offset = 0n; offset < 8n; offset++) {
+      assert((await mirror(store, log, [testBatch({ baseOffset: offset, leaderEpoch: 0, valueBytes: 100 })])).ok)
+    }
+    const flushing = store.flush(log)
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+    assert((await store.truncateTo(log, 1n, { lease: 'link', fenceEpoch: 1n })).ok)
+    assert((await flushing).ok)
+    assert((await mirror(store, log, [testBatch({ baseOffset: 1n, leaderEpoch: 0 })])).ok)
+  }
+})
 
 test('a log whose old segment is cut goes offline when a reader meets the cut', async (t) => {
   const folder = await folderOf(t)

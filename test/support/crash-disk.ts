@@ -296,6 +296,7 @@ export class CrashDisk implements Disk {
     return {
       path,
       size: () => call('other', () => file.current.sizeBytes),
+      stat: () => call('other', () => ({ sizeBytes: file.current.sizeBytes, isLinked: this.#isLinked(file) })),
       read: (position, length) => call('read', () => file.current.read(position, length)),
       write: (position, chunks) =>
         call('write', (share) => {
@@ -337,6 +338,11 @@ export class CrashDisk implements Disk {
     let usedBytes = 0
     for (const [, file] of filesUnder(this.#volume.root, '')) usedBytes += file.current.sizeBytes
     return this.capacityBytes - usedBytes
+  }
+
+  #isLinked(file: FileNode): boolean {
+    for (const [, each] of filesUnder(this.#volume.root, '')) if (each === file) return true
+    return false
   }
 
   #changeNames(edits: NameChange['edits']): void {
