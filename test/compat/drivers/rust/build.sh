@@ -3,7 +3,7 @@
 # Versions.lock is a Cargo.lock without the lines that say where the crates come from: the same registry for all. Cargo knows
 # which. To update it: cargo generate-lockfile, then `grep -v '^source = ' Cargo.lock >Versions.lock`.
 . "$(dirname "${BASH_SOURCE[0]}")/../shared/build.sh"
-needs cargo flock
+needs cargo cc make flock
 name=${here##*/}
 
 build() {
