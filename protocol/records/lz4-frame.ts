@@ -15,11 +15,13 @@
  * reads none of these, so a topic must not hold them. Spec: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
  */
 import { Buffer } from 'node:buffer'
-import { compressSync, uncompressSync } from 'lz4-napi'
+import type * as lz4Library from 'lz4-napi'
 import { dataViewOf, RecordsError } from './batch.ts'
 import { BoundedOutput } from './bounded-output.ts'
+import { loadLater } from './load-later.ts'
 import { xxhash32 } from './xxhash32.ts'
 
+const lz4 = loadLater<typeof lz4Library>('lz4-napi')
 const magic = 0x184d2204
 const flag = { independent: 0x20, blockChecksum: 0x10, contentSize: 0x08, contentChecksum: 0x04, dictionary: 0x01 }
 const storedBit = 0x8000_0000
@@ -83,7 +85,7 @@ export function writeLz4Frame(bytes: Uint8Array): Uint8Array {
   const parts: Uint8Array[] = [kafkaHeader]
   for (let position = 0; position < bytes.length; position += kafkaBlockBytes) {
     const block = bytes.subarray(position, position + kafkaBlockBytes)
-    const compressed = compressSync(bufferOf(block)).subarray(4) // the package puts the size in front
+    const compressed = lz4().compressSync(bufferOf(block)).subarray(4) // the package puts the size in front
     const isStored = compressed.length >= block.length
     const body = isStored ? block : compressed
     parts.push(uint32(isStored ? body.length + storedBit : body.length), body)
@@ -126,6 +128,7 @@ function readBlock(block: Uint8Array, blockMaxBytes: number, output: BoundedOutp
   const prefixed = Buffer.allocUnsafe(4 + block.length)
   prefixed.writeUInt32LE(roomBytes, 0)
   prefixed.set(block, 4)
+  const { uncompressSync } = lz4()
   let content: Uint8Array
   try {
     content = uncompressSync(prefixed)

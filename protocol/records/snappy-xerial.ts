@@ -9,10 +9,12 @@
  * A chunk size that is the start of the magic begins a further stream behind the first.
  */
 import { Buffer } from 'node:buffer'
-import { compressSync, uncompressSync } from 'snappy'
+import type * as snappyLibrary from 'snappy'
 import { dataViewOf, RecordsError } from './batch.ts'
 import { BoundedOutput } from './bounded-output.ts'
+import { loadLater } from './load-later.ts'
 
+const snappy = loadLater<typeof snappyLibrary>('snappy')
 const streamHeader = Uint8Array.of(0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1)
 const magicBytes = 8
 const magicHead = 0x82534e41 | 0
@@ -54,7 +56,7 @@ export function readSnappy(bytes: Uint8Array, maxBytes: number): Uint8Array {
 export function writeSnappy(bytes: Uint8Array): Uint8Array {
   const parts: Uint8Array[] = [streamHeader]
   for (let position = 0; position < bytes.length; position += chunkBytes) {
-    const compressed = compressSync(bytes.subarray(position, position + chunkBytes), owned)
+    const compressed = snappy().compressSync(bytes.subarray(position, position + chunkBytes), owned)
     const size = new Uint8Array(4)
     dataViewOf(size).setInt32(0, compressed.length)
     parts.push(size, compressed)
@@ -79,6 +81,7 @@ function readRaw(bytes: Uint8Array, output: BoundedOutput): Uint8Array {
   const sizeBytes = contentSizeOf(bytes)
   output.check(sizeBytes)
   if (sizeBytes > bytes.length * maxRatio) throw corrupt(`${bytes.length} bytes claim to hold ${sizeBytes}`)
+  const { uncompressSync } = snappy()
   try {
     return uncompressSync(bytes, { asBuffer: true, ...owned }) as Buffer
   } catch (error) {

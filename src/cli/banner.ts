@@ -14,6 +14,8 @@ export interface RunningBroker {
   readonly clusterId: string
   /** Undefined in memory. */
   readonly dataDir: string | undefined
+  /** Of its clients, now. */
+  connectionCount(): number
   stop(): Promise<void>
 }
 

@@ -27,6 +27,7 @@ export async function runBroker(options: StartOptions): Promise<RunningBroker> {
       httpPort: broker.httpPort,
       clusterId: broker.clusterId,
       dataDir,
+      connectionCount: () => broker.connections.length,
       stop: () => stopped(broker),
     }
   } catch (error) {

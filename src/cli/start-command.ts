@@ -13,6 +13,7 @@ import { toJson } from '../json.ts'
 import { addExample } from './api-options.ts'
 import { bannerOf, type RunningBroker } from './banner.ts'
 import { CliFailure, exitStatus, print, type Cli } from './cli.ts'
+import { settleAfterStart } from './settle.ts'
 
 /** A stop that takes longer is cut off: whoever sent the signal waits at most five seconds. */
 const stopMaxMs = 4_500
@@ -61,12 +62,14 @@ async function start(cli: Cli, flags: StartFlags): Promise<number> {
   // Whoever waits for it must not take the one of an earlier run for this one's.
   if (readyFile !== undefined) await inReadyFile(readyFile, () => rm(readyFile, { force: true }))
   const stop = stopSignal()
+  const settle = settleAfterStart()
   const { runBroker } = await import('./run-broker.ts') // the other commands need no broker, and start sooner
   const broker = await openWithin(cli, runBroker(options), stop.promise)
   try {
     for (const line of options.summary) cli.stderr.write(`${line}\n`)
     print(cli, ...bannerOf(cli, broker))
     if (readyFile !== undefined) await inReadyFile(readyFile, () => writeReadyFile(readyFile, broker))
+    settle(() => broker.connectionCount())
     await stop.promise
   } finally {
     stop.ignore()
