@@ -4,8 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { peerScript, usePeer } from './support/peers.ts'
-import { runCommand } from './support/processes.ts'
+import { runKafkaTool, usePeer, type ToolName } from './support/peers.ts'
 import { startTitorelli } from './support/titorelli.ts'
 
 interface Row {
@@ -158,6 +157,30 @@ const data: readonly Row[] = [
   },
 ]
 
+const load: readonly Row[] = [
+  {
+    command: 'kafka-producer-perf-test --topic load --num-records 500 --record-size 100 --throughput -1',
+    prints: ['500 records sent, * records/sec *99.9th*'],
+  },
+  {
+    command: 'kafka-consumer-perf-test --topic load --num-records 500 --hide-header',
+    prints: ['*', '20*, 20*, 0.04*, *, 500, *'],
+  },
+  {
+    command: 'kafka-e2e-latency --topic load --num-records 20 --producer-acks all --record-size 100',
+    prints: ['*', 'Avg latency: * ms', 'Percentiles: 50th = *'],
+  },
+  {
+    command: 'kafka-verifiable-producer --topic load --max-messages 10 --acks -1',
+    prints: ['*startup_complete*', '*', '*"sent":10*"acked":10*'],
+  },
+  {
+    command: 'kafka-verifiable-consumer --topic load --group-id readers --max-messages 10 --reset-policy earliest',
+    prints: ['*startup_complete*', '*', '*records_consumed*"count":500*', '*'],
+  },
+  { command: 'kafka-topics --delete --topic load', prints: [] },
+]
+
 const cluster: readonly Row[] = [
   {
     command: 'kafka-broker-api-versions',
@@ -214,17 +237,17 @@ function patternOf(lines: readonly string[]): RegExp {
   return new RegExp(`^\\s*${parts.join('')}\\s*$`)
 }
 
-test('the tools of Apache Kafka do their work', async (t) => {
+test('the tools of Apache Kafka do their work', { timeout: 300_000 }, async (t) => {
   if (!(await usePeer(t, 'kafka'))) return
   const folder = await mkdtemp(join(tmpdir(), 'kafka-tools-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), JSON.stringify(content))
   const broker = await startTitorelli(t)
-  for (const { command, prints, status = 0 } of [...topics, ...configs, ...data, ...cluster]) {
+  for (const { command, prints, status = 0 } of [...topics, ...configs, ...data, ...load, ...cluster]) {
     await t.test(command, async () => {
       const whole = command.includes('BROKER') ? command : `${command} --bootstrap-server BROKER`
-      const args = whole.replaceAll('FOLDER', folder).replaceAll('BROKER', broker.bootstrap).split(' ')
-      const { status: ended, stdout, stderr } = await runCommand(peerScript('kafka-tool'), args)
+      const [tool, ...args] = whole.replaceAll('FOLDER', folder).replaceAll('BROKER', broker.bootstrap).split(' ')
+      const { status: ended, stdout, stderr } = await runKafkaTool(tool as ToolName, args)
       assert.equal(ended, status, stdout + stderr)
       // A tool that fails says so on either output, with more around it.
       if (status !== 0) assert.match(stdout + stderr, patternOf(['*', ...prints, '*']))

@@ -47,6 +47,7 @@ export const toolNames = [
   'kafka-features',
   'kafka-producer-perf-test',
   'kafka-consumer-perf-test',
+  'kafka-e2e-latency',
   'kafka-broker-api-versions',
 ] as const
 export type ToolName = (typeof toolNames)[number]
