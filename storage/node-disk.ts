@@ -1,5 +1,5 @@
 /**
- * The real disk: callback `node:fs`, with a cap of calls in flight per class of work.
+ * The real disk: callback `node:fs`, with a cap of calls in flight per class of work; small writes go without a thread.
  *
  * libuv runs file calls on few threads, shared with name look-ups. Appends may use them all; reads, syncs and housekeeping
  * together leave at least one free, so that a crowd of cold readers never stands between an append and the disk.
@@ -17,6 +17,7 @@ import {
   type FileStat,
   type OpenOptions,
 } from './disk.ts'
+import { DirectWrites } from './node-direct-writes.ts'
 import { lockDirectory } from './node-lock.ts'
 import { replaceByRename } from './replace-file.ts'
 
@@ -28,6 +29,8 @@ const maxCallBytes = 1 << 30
 export interface NodeDiskOptions {
   /** The size of libuv's thread pool: UV_THREADPOOL_SIZE as the process was started with, 4 by default. */
   readonly threadPoolSize?: number
+  /** How small writes are done. */
+  readonly directWrites?: DirectWrites
 }
 
 /** How many calls of each class may be in flight, for a pool of `threadPoolSize` threads. */
@@ -69,9 +72,11 @@ type Callback<T> = (error: NodeJS.ErrnoException | null, value: T) => void
 export class NodeDisk implements Disk {
   readonly root: string
   readonly #gates: Record<DiskClass, Gate>
+  readonly #direct: DirectWrites
 
   constructor(root: string, options: NodeDiskOptions = {}) {
     this.root = path.resolve(root)
+    this.#direct = options.directWrites ?? new DirectWrites()
     const caps = classCaps(options.threadPoolSize ?? 4)
     this.#gates = {
       append: new Gate(caps.append),
@@ -89,7 +94,7 @@ export class NodeDisk implements Disk {
     const run = this.#runner(name)
     const mode = options.isPrivate === true ? 0o600 : 0o644
     const fd = await run<number>('append', (done) => fs.open(this.#resolve(name), flags, mode, done))
-    return new NodeFile(name, fd, run)
+    return new NodeFile(name, fd, { run, direct: this.#direct })
   }
 
   readFile(name: string): Promise<Uint8Array> {
@@ -178,12 +183,14 @@ class NodeFile implements DiskFile {
   readonly path: string
   readonly #fd: number
   readonly #run: Runner
+  readonly #direct: DirectWrites
   #closed = false
 
-  constructor(name: string, fd: number, run: Runner) {
+  constructor(name: string, fd: number, how: { readonly run: Runner; readonly direct: DirectWrites }) {
     this.path = name
     this.#fd = fd
-    this.#run = run
+    this.#run = how.run
+    this.#direct = how.direct
   }
 
   async size(): Promise<number> {
@@ -196,17 +203,28 @@ class NodeFile implements DiskFile {
     return { sizeBytes: stats.size, isLinked: stats.nlink > 0 }
   }
 
-  async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+  write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    const sizeBytes = sizeBytesOf(chunks)
+    if (this.#closed || sizeBytes === 0) return this.#writeInPool(position, chunks, 0)
+    try {
+      const written = this.#direct.tryWrite(this.#fd, chunks, { position, sizeBytes }) ?? 0
+      return written === sizeBytes ? this.#direct.nextTurn() : this.#writeInPool(position, chunks, written)
+    } catch (error) {
+      return this.#direct.nextTurn().then(() => {
+        throw diskErrorOf(error as NodeJS.ErrnoException, this.path)
+      })
+    }
+  }
+
+  /** Writes what follows the bytes that are done. */
+  async #writeInPool(position: number, chunks: readonly Uint8Array[], doneBytes: number): Promise<void> {
     this.#requireOpen()
-    let rest = chunks
-    let at = position
-    let left = sizeBytesOf(chunks)
-    while (left > 0) {
-      const written = await this.#writeSome(at, rest)
+    let done = doneBytes
+    const sizeBytes = sizeBytesOf(chunks)
+    while (done < sizeBytes) {
+      const written = await this.#writeSome(position + done, done === 0 ? chunks : skipBytes(chunks, done))
       if (written === 0) throw new DiskError('IO', this.path, `a write to ${this.path} made no progress`)
-      at += written
-      left -= written
-      if (left > 0) rest = skipBytes(rest, written)
+      done += written
     }
   }
 
@@ -241,7 +259,12 @@ class NodeFile implements DiskFile {
 
   async sync(): Promise<void> {
     this.#requireOpen()
-    await this.#run<void>('sync', (done) => fs.fdatasync(this.#fd, done as fs.NoParamCallback))
+    this.#direct.syncBegins()
+    try {
+      await this.#run<void>('sync', (done) => fs.fdatasync(this.#fd, done as fs.NoParamCallback))
+    } finally {
+      this.#direct.syncEnds()
+    }
   }
 
   async close(): Promise<void> {

@@ -1,22 +1,27 @@
 /**
- * `LogStore.append` of 16 KiB batches over 12 partitions, checks included, beside bare vectored writes of the same bytes to
- * 12 files, interleaved in one run on the real disk. Run it: `node bench/storage/append.bench.ts [batches] [directory]`.
+ * `LogStore.append` of 16 KiB batches over 12 partitions, checks included, beside writes of the same bytes to 12 files,
+ * interleaved in one run on the real disk: bare ones (`fs.writev`, what Node offers to a program that must not block), and those
+ * of the engine's own disk, which does small writes without a thread.
+ *
+ * Run it: `UV_THREADPOOL_SIZE=16 node bench/storage/append.bench.ts [batches] [directory]`.
  */
 import { strict as assert } from 'node:assert'
+import * as fs from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { DiskFile } from '../../storage/disk.ts'
 import { NodeDisk } from '../../storage/node-disk.ts'
+import type { LogStore } from '../../storage/log-store.ts'
+import { TailBudget } from '../../storage/tail-cache.ts'
 import { append, openTestLog, openTestStore, testBatch } from '../../test/support/logs.ts'
+import { describeLane, runLanes, type Lane, type LaneResult } from '../support/lanes.ts'
 
 const partitionCount = 12
 const batchBytes = 16 * 1024
+const batchesPerRound = 500
 
 export interface AppendRun {
-  readonly writers: number
-  readonly enginePerSecond: number
-  readonly barePerSecond: number
+  readonly lanes: readonly LaneResult[]
   /** The batches that the engine holds at the end: what was asked for, or the run is void. */
   readonly checksum: number
 }
@@ -25,60 +30,98 @@ export interface AppendRun {
 export async function benchmarkAppend(options: { root: string; batches: number; writers: number }): Promise<AppendRun> {
   const { root, batches, writers } = options
   const disk = new NodeDisk(root, { threadPoolSize: Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) })
-  const store = await openTestStore({ disk, directory: `engine-${writers}` })
+  const { bytes, header } = testBatch({ valueBytes: batchBytes - 78 })
+  const frame = () => bytes.slice() // one of its own, as the network would bring it
+  const bare = await bareLane(join(root, `bare-${writers}`), frame)
+  const disks = await diskLane(disk, `disk-${writers}`, frame)
+  const tailBudget = new TailBudget(64 * 1024 * 1024)
+  const store = await openTestStore({ disk, directory: `engine-${writers}`, tailBudget })
   const first = await openTestLog(store, { partitionCount })
   const logs = Array.from({ length: partitionCount }, (_, index) => store.find({ ...first.id, partitionIndex: index })!)
-  const files: DiskFile[] = []
-  const positions: number[] = Array.from({ length: partitionCount }, () => 0)
-  await disk.makeDirectory(`bare-${writers}`)
-  for (let index = 0; index < partitionCount; index++) {
-    files.push(await disk.open(`bare-${writers}/${index}`, { create: true }))
-  }
-  const { bytes, header } = testBatch({ valueBytes: batchBytes - 78 })
-  const rounds = 4
-  const perRound = Math.ceil(batches / rounds)
-  let [engineMs, bareMs] = [0, 0]
-  for (let round = 0; round < rounds; round++) {
-    engineMs += await timed(writers, perRound, async (number) => {
-      // A frame of its own, as the network would bring it.
-      const result = await append(store, logs[number % partitionCount]!, {
-        batches: [{ bytes: bytes.slice(), header }],
-      })
+  const engine: Lane = {
+    name: 'engine',
+    work: async (number) => {
+      const result = await append(store, logs[number % partitionCount]!, { batches: [{ bytes: frame(), header }] })
       assert(result.ok)
-    })
-    bareMs += await timed(writers, perRound, async (number) => {
-      const index = number % partitionCount
-      const position = positions[index]!
-      positions[index] = position + bytes.length
-      await files[index]!.write(position, [bytes.slice()])
-    })
+      return 1
+    },
   }
-  const checksum = logs.reduce((sum, log) => sum + Number(store.view(log).highWatermark), 0)
+  const operationsPerRound = Math.min(batches, batchesPerRound)
+  const rounds = Math.ceil(batches / operationsPerRound) - 1
+  const lanes = await runLanes([bare.lane, disks.lane, engine], { concurrency: writers, rounds, operationsPerRound })
+  const checksum = recordsOf(store, logs)
+  assert.equal(checksum, lanes[2]!.sum)
   await store.close()
-  for (const file of files) await file.close()
-  const perSecond = (ms: number) => Math.round((perRound * rounds * 1000) / ms)
-  return { writers, enginePerSecond: perSecond(engineMs), barePerSecond: perSecond(bareMs), checksum }
+  await disks.close()
+  bare.close()
+  return { lanes, checksum }
 }
 
-async function timed(writers: number, count: number, work: (number: number) => Promise<void>): Promise<number> {
-  const start = performance.now()
-  let next = 0
-  const loop = async () => {
-    while (next < count) await work(next++)
+function recordsOf(store: LogStore, logs: readonly Parameters<LogStore['view']>[0][]): number {
+  return logs.reduce((sum, log) => sum + Number(store.view(log).highWatermark), 0)
+}
+
+/** Where the next write to each file goes. */
+function positions(): (number: number, sizeBytes: number) => number {
+  const ends = Array.from({ length: partitionCount }, () => 0)
+  return (number, sizeBytes) => {
+    const index = number % partitionCount
+    const position = ends[index]!
+    ends[index] = position + sizeBytes
+    return position
   }
-  await Promise.all(Array.from({ length: writers }, loop))
-  return performance.now() - start
+}
+
+async function bareLane(directory: string, frame: () => Uint8Array): Promise<{ lane: Lane; close: () => void }> {
+  await fs.promises.mkdir(directory)
+  const files = Array.from({ length: partitionCount }, (_, index) => fs.openSync(join(directory, `${index}`), 'w+'))
+  const next = positions()
+  const work = (number: number) =>
+    new Promise<number>((resolve, reject) => {
+      const bytes = frame()
+      fs.writev(files[number % partitionCount]!, [bytes], next(number, bytes.length), (error, written) => {
+        if (error) reject(error)
+        else resolve(written)
+      })
+    })
+  return {
+    lane: { name: 'bare', work },
+    close() {
+      for (const file of files) fs.closeSync(file)
+    },
+  }
+}
+
+async function diskLane(
+  disk: NodeDisk,
+  directory: string,
+  frame: () => Uint8Array,
+): Promise<{ lane: Lane; close: () => Promise<void> }> {
+  await disk.makeDirectory(directory)
+  const files = await Promise.all(
+    Array.from({ length: partitionCount }, (_, index) => disk.open(`${directory}/${index}`, { create: true })),
+  )
+  const next = positions()
+  const work = async (number: number) => {
+    const bytes = frame()
+    await files[number % partitionCount]!.write(next(number, bytes.length), [bytes])
+    return bytes.length
+  }
+  const close = async () => {
+    for (const file of files) await file.close()
+  }
+  return { lane: { name: "engine's disk", work }, close }
 }
 
 if (import.meta.main) {
   const root = await mkdtemp(join(process.argv[3] ?? tmpdir(), 'titorelli-bench-'))
-  for (const writers of [1, 16, 64]) {
-    const run = await benchmarkAppend({ root, batches: Number(process.argv[2] ?? 20_000), writers })
-    const share = Math.round((100 * run.enginePerSecond) / run.barePerSecond)
-    const mebibytes = Math.round((run.enginePerSecond * batchBytes) / 2 ** 20)
-    console.log(
-      `${writers} writers: ${run.enginePerSecond} appends/s (${mebibytes} MiB/s), bare ${run.barePerSecond}/s, ${share} % of bare, checksum ${run.checksum}`,
-    )
+  try {
+    for (const writers of [1, 16, 64]) {
+      const run = await benchmarkAppend({ root, batches: Number(process.argv[2] ?? 20_000), writers })
+      console.log(`${writers} writers, checksum ${run.checksum}`)
+      for (const lane of run.lanes) console.log(describeLane(lane, run.lanes[0]!, batchBytes))
+    }
+  } finally {
+    await rm(root, { recursive: true })
   }
-  await rm(root, { recursive: true })
 }

@@ -1,12 +1,14 @@
 import { strict as assert } from 'node:assert'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { DiskError } from '../../storage/disk.ts'
 import { MemoryDisk } from '../../storage/memory-disk.ts'
+import { DirectWrites } from '../../storage/node-direct-writes.ts'
 import { classCaps, NodeDisk } from '../../storage/node-disk.ts'
 import { diskContract } from '../contracts/disk.ts'
 
@@ -40,6 +42,80 @@ test('reads, syncs and housekeeping together leave a thread to appends, from fou
     assert.equal(caps.read + caps.sync + caps.housekeeping, threadPoolSize - 1)
   }
   assert.deepEqual(classCaps(1), { append: 1, sync: 1, read: 1, housekeeping: 1 })
+})
+
+/** Small writes that take as long as the test says, on its own clock. */
+function scriptedWrites() {
+  const script = { nowMs: 0, takesMs: 0, written: 0, error: undefined as Error | undefined }
+  const writes = new DirectWrites({
+    nowMs: () => script.nowMs,
+    write: (_, chunks) => {
+      script.nowMs += script.takesMs
+      if (script.error) throw script.error
+      script.written += 1
+      return chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    },
+  })
+  const write = (sizeBytes = 10) => writes.tryWrite(0, [new Uint8Array(sizeBytes)], { position: 0, sizeBytes })
+  return { writes, script, write }
+}
+
+test('a small write goes without a thread, a larger one and one that meets a running sync does not', () => {
+  const { writes, write } = scriptedWrites()
+  assert.equal(write(32 * 1024), 32 * 1024)
+  assert.equal(write(32 * 1024 + 1), undefined)
+  writes.syncBegins()
+  writes.syncBegins()
+  assert.equal(write(), undefined)
+  writes.syncEnds()
+  assert.equal(write(), undefined)
+  writes.syncEnds()
+  assert.equal(write(), 10)
+})
+
+test('a small write that had to wait sends the next ones to the threads, for ten times as long', () => {
+  const { script, write } = scriptedWrites()
+  for (const waitedMs of [1, 5, 200]) {
+    script.takesMs = waitedMs
+    assert.equal(write(), 10)
+    script.takesMs = 0.9
+    script.nowMs += 10 * waitedMs - 1
+    assert.equal(write(), undefined)
+    script.nowMs += 1
+    assert.equal(write(), 10)
+    assert.equal(write(), 10)
+  }
+})
+
+test('a file that is full for a small write is told so, and one that takes only a part of it gets the rest', async (t) => {
+  const { writes, script } = scriptedWrites()
+  const disk = new NodeDisk(await temporaryDirectory(t), { directWrites: writes })
+  const file = await disk.open('a', { create: true })
+  t.after(() => file.close())
+  script.error = Object.assign(new Error('no space left'), { code: 'ENOSPC' })
+  await assert.rejects(file.write(0, [Uint8Array.of(1)]), (error: unknown) => {
+    assert(error instanceof DiskError)
+    assert.deepEqual([error.code, error.path], ['NO_SPACE', 'a'])
+    return true
+  })
+  const halves = new DirectWrites({ write: (fd, [chunk], position) => writeSync(fd, chunk!, 0, 1, position) })
+  const other = new NodeDisk(disk.root, { directWrites: halves })
+  const partly = await other.open('b', { create: true })
+  t.after(() => partly.close())
+  await partly.write(3, [Uint8Array.of(1, 2), Uint8Array.of(3, 4)])
+  assert.deepEqual([...(await partly.read(0, 10))], [0, 0, 0, 1, 2, 3, 4])
+})
+
+test('a loop over small writes lets timers run', async (t) => {
+  const disk = new NodeDisk(await temporaryDirectory(t))
+  const file = await disk.open('a', { create: true })
+  t.after(() => file.close())
+  let isDue = false
+  setTimeout(() => (isDue = true), 1)
+  for (let position = 0; !isDue; position++) {
+    assert(position < 1_000_000)
+    await file.write(position, [Uint8Array.of(1)])
+  }
 })
 
 test('an error of the disk names the path that the engine used', async (t) => {
