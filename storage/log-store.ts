@@ -266,7 +266,8 @@ export interface LogStore {
   /**
    * Appends to several logs; each entry settles on its own. Same length and order as `entries`. Offsets are assigned in call
    * order before this returns its promise. Resolves when the bytes are written (and synced, where `durable` or the config
-   * asks for it), so that `kill -9` can't lose them.
+   * asks for it), so that `kill -9` can't lose them. From then on the caller may use the memory of a batch again that is less
+   * than half of the buffer it is a view of; a larger one may be kept as it is.
    */
   append(entries: readonly AppendEntry[], options: AppendOptions): Promise<readonly AppendResult[]>
 

@@ -35,10 +35,19 @@ export interface Random {
 export interface SocketHandlers {
   /** The bytes are the receiver's own. */
   onData(bytes: Uint8Array): void
+  /** Takes the place of `onData` where the socket can read into memory that it is given. */
+  readonly reader?: SocketReader
   /** What was written has left: `bufferedBytes` is below the mark again. */
   onDrain(): void
   /** Called exactly once, whatever ended the connection. */
   onClose(error: Error | undefined): void
+}
+
+export interface SocketReader {
+  /** Where the next bytes go; never empty. Nobody else may touch it before `filled`. */
+  room(): Uint8Array
+  /** So many bytes were read to the start of the last `room`. */
+  filled(sizeBytes: number): void
 }
 
 /** A connected byte stream. */

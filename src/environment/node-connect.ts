@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { createConnection, isIP, type Socket as TcpSocket } from 'node:net'
 import { NetworkError } from './environment.ts'
 import { networkErrorOf } from './node-socket.ts'
+import { ReadTarget } from './read-target.ts'
 
 /** After this long without an answer the next address is tried as well; the earlier attempt goes on (RFC 8305). */
 const attemptDelayMs = 250
@@ -9,6 +10,12 @@ const attemptDelayMs = 250
 interface Address {
   readonly host: string
   readonly port: number
+}
+
+export interface Connected {
+  readonly tcp: TcpSocket
+  /** Where its bytes are read to. */
+  readonly target: ReadTarget
 }
 
 interface ConnectOptions {
@@ -20,13 +27,13 @@ interface ConnectOptions {
  * Connects to whichever address of the name answers first. Node's own `autoSelectFamily` gives an address up after its short
  * attempt time, so a name with several far addresses may never connect; here slow attempts stay in the race.
  */
-export async function connectToAny(address: Address, options: ConnectOptions): Promise<TcpSocket> {
+export async function connectToAny(address: Address, options: ConnectOptions): Promise<Connected> {
   const race = new ConnectRace(address, options)
   return race.winner
 }
 
 class ConnectRace {
-  readonly winner: Promise<TcpSocket>
+  readonly winner: Promise<Connected>
   readonly #address: Address
   readonly #signal: AbortSignal | undefined
   readonly #attempts = new Set<TcpSocket>()
@@ -35,7 +42,7 @@ class ConnectRace {
   #waiting: string[] = []
   #firstFailure: NetworkError | undefined
   #isOver = false
-  #resolve: (socket: TcpSocket) => void = () => {}
+  #resolve: (connected: Connected) => void = () => {}
   #reject: (error: NetworkError) => void = () => {}
 
   constructor(address: Address, { timeoutMs, signal }: ConnectOptions) {
@@ -70,13 +77,15 @@ class ConnectRace {
     clearTimeout(this.#nextAttempt)
     const host = this.#waiting.shift()
     if (host === undefined || this.#isOver) return
-    const tcp = createConnection({ host, port: this.#address.port, noDelay: true, keepAlive: true })
+    const target = new ReadTarget()
+    const { port } = this.#address
+    const tcp = createConnection({ host, port, noDelay: true, keepAlive: true, onread: target.options })
     this.#attempts.add(tcp)
     const onError = (cause: Error): void => this.#lose(tcp, cause)
     tcp.once('error', onError)
     tcp.once('connect', () => {
       tcp.off('error', onError)
-      this.#win(tcp)
+      this.#win({ tcp, target })
     })
     if (this.#waiting.length > 0) this.#nextAttempt = setTimeout(() => this.#attempt(), attemptDelayMs).unref()
   }
@@ -88,11 +97,11 @@ class ConnectRace {
     else if (this.#attempts.size === 0) this.#fail(this.#firstFailure)
   }
 
-  #win(tcp: TcpSocket): void {
-    this.#attempts.delete(tcp)
-    tcp.pause() // nothing is read before `start`
+  #win(connected: Connected): void {
+    this.#attempts.delete(connected.tcp)
+    connected.tcp.pause() // nothing is read before `start`
     this.#end()
-    this.#resolve(tcp)
+    this.#resolve(connected)
   }
 
   #fail(error: NetworkError): void {

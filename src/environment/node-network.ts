@@ -10,7 +10,10 @@ const keepAliveProbeDelayMs = 60_000
 export function nodeNetwork(logger: Logger): Network {
   return {
     listen: (address, onConnection) => listen(address, onConnection, logger),
-    connect: async (address, options) => new NodeSocket(await connectToAny(address, options)),
+    async connect(address, options) {
+      const { tcp, target } = await connectToAny(address, options)
+      return new NodeSocket(tcp, target)
+    },
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Socket as TcpSocket } from 'node:net'
 import { UnsentMarks } from './unsent-marks.ts'
 import { NetworkError, type NetworkErrorCode, type Socket, type SocketHandlers } from './environment.ts'
+import type { ReadTarget } from './read-target.ts'
 
 /** Above this many unsent bytes the writer should wait for `onDrain`. */
 export const writeMarkBytes = 256 * 1024
@@ -18,6 +19,8 @@ export class NodeSocket implements Socket {
   readonly remotePort: number
   readonly localPort: number
   readonly #tcp: TcpSocket
+  /** Of an outgoing connection. */
+  readonly #target: ReadTarget | undefined
   #handlers: SocketHandlers | undefined
   #chunks: Uint8Array[] = []
   #bufferedBytes = 0
@@ -29,8 +32,9 @@ export class NodeSocket implements Socket {
   #isClosed = false
   #error: Error | undefined
 
-  constructor(tcp: TcpSocket) {
+  constructor(tcp: TcpSocket, target?: ReadTarget) {
     this.#tcp = tcp
+    this.#target = target
     this.remoteAddress = (tcp.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
     this.remotePort = tcp.remotePort ?? 0
     this.localPort = tcp.localPort ?? 0
@@ -50,7 +54,8 @@ export class NodeSocket implements Socket {
       setImmediate(() => handlers.onClose(this.#error))
       return
     }
-    this.#tcp.on('data', (bytes: Buffer) => handlers.onData(bytes))
+    if (this.#target) this.#target.start(handlers)
+    else this.#tcp.on('data', (bytes: Buffer) => handlers.onData(bytes))
     this.#tcp.resume()
   }
 

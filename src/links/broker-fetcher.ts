@@ -4,7 +4,7 @@
  */
 import type { Clock, Logger } from '../environment/environment.ts'
 import type { MemoryBudget } from '../network/memory-budget.ts'
-import type { FetchedPartition, FetchPosition, Remote, RemoteFailure, RemoteTopic } from '../remote/remote.ts'
+import type { Fetched, FetchPosition, Remote, RemoteFailure, RemoteTopic } from '../remote/remote.ts'
 import type { LinkConfigs } from './link-configs.ts'
 import type { MirrorPartition } from './mirror-partition.ts'
 
@@ -106,7 +106,7 @@ export class BrokerFetcher {
           this.#failureCount = 0
           size.note(result.partitions.reduce((sum, { records }) => sum + records.length, 0))
           // A session tells only what is new to it: what was dropped here would stay unknown until the source has more.
-          if (this.#deliver(asked, result.partitions, result.version) === 'dropped') this.#mustRestart = true
+          if (this.#deliver(asked, result) === 'dropped') this.#mustRestart = true
           continue
         }
         const retryInMs = this.#backOff(this.#parts.onFailure(result))
@@ -137,14 +137,11 @@ export class BrokerFetcher {
   }
 
   /** Tells whether all of it was taken. */
-  #deliver(
-    asked: ReadonlyMap<string, Asked>,
-    fetched: readonly FetchedPartition[],
-    version: number,
-  ): 'taken' | 'dropped' {
+  #deliver(asked: ReadonlyMap<string, Asked>, { partitions, version, release }: Fetched): 'taken' | 'dropped' {
     const { memory } = this.#parts
     let outcome: 'taken' | 'dropped' = 'taken'
-    for (const answer of fetched) {
+    const writes: Promise<unknown>[] = []
+    for (const answer of partitions) {
       const query = asked.get(keyOf(answer))
       if (!query || !this.#partitions.has(query.partition)) continue
       const written = query.partition.receive(answer, query.position, version)
@@ -154,12 +151,14 @@ export class BrokerFetcher {
       const sizeBytes = answer.records.length
       memory.reserve('link', sizeBytes)
       // `receive` never rejects; a defect in it must not be taken for a failed source.
-      written
+      const settled = written
         .finally(() => memory.release('link', sizeBytes))
         .catch((error: unknown) => {
           this.#parts.logger.error({ err: error, partition: query.partition.log.label }, 'a mirrored append broke off')
         })
+      writes.push(settled)
     }
+    Promise.all(writes).then(release, () => undefined) // none of them rejects
     return outcome
   }
 

@@ -7,9 +7,11 @@ import { errorCodes, errorNameOf } from '../../protocol/errors.ts'
 import { zeroUuid, type RequestInput, type ResponseOf } from '../../protocol/schema.ts'
 import type { Clock } from '../environment/environment.ts'
 import { abortable } from './abortable.ts'
+import type { FrameBlocks } from './frame-blocks.ts'
 import type { RemoteConnection } from './remote-connection.ts'
 import { remoteFailure } from './remote-failure.ts'
 import type {
+  Fetched,
   FetchedPartition,
   FetchOptions,
   FetchPosition,
@@ -33,11 +35,12 @@ const throttleMaxMs = 30_000
 
 export interface FetchSessionParts {
   readonly clock: Pick<Clock, 'sleep'>
+  /** Memory for its answers. */
+  readonly blocks: FrameBlocks
   /** Opens a connection for this session alone. */
   open(): Promise<RemoteResult<{ readonly connection: RemoteConnection }>>
 }
 
-type Fetched = RemoteResult<{ readonly partitions: readonly FetchedPartition[]; readonly version: number }>
 type Response = ResponseOf<typeof Fetch>
 type TopicRequest = RequestInput<typeof Fetch>['topics'][number]
 type ForgottenRequest = RequestInput<typeof Fetch>['forgottenTopicsData'][number]
@@ -58,7 +61,7 @@ export class FetchSession implements RemoteFetchSession {
     this.#parts = parts
   }
 
-  async fetch(positions: readonly FetchPosition[], options: FetchOptions): Promise<Fetched> {
+  async fetch(positions: readonly FetchPosition[], options: FetchOptions): Promise<RemoteResult<Fetched>> {
     const { signal } = options
     if (this.#throttleMs > 0) await this.#parts.clock.sleep(this.#throttleMs, signal)
     this.#throttleMs = 0
@@ -66,9 +69,9 @@ export class FetchSession implements RemoteFetchSession {
     const opened = (await abortable(this.#connect(), signal)) ?? aborted()
     if (!opened.ok) return opened
     const first = await this.#exchange(opened.connection, positions, options)
-    if (first.ok || first.code !== 'SESSION') return first as Fetched
+    if (first.ok || first.code !== 'SESSION') return first as RemoteResult<Fetched>
     const second = await this.#exchange(opened.connection, positions, options)
-    if (second.ok || second.code !== 'SESSION') return second as Fetched
+    if (second.ok || second.code !== 'SESSION') return second as RemoteResult<Fetched>
     return remoteFailure('PROTOCOL', second.message)
   }
 
@@ -108,7 +111,7 @@ export class FetchSession implements RemoteFetchSession {
     connection: RemoteConnection,
     positions: readonly FetchPosition[],
     options: FetchOptions,
-  ): Promise<Fetched | { readonly ok: false; readonly code: 'SESSION'; readonly message: string }> {
+  ): Promise<RemoteResult<Fetched> | { readonly ok: false; readonly code: 'SESSION'; readonly message: string }> {
     const hasIds = positions.every(({ topicId }) => topicId !== zeroUuid)
     const version = connection.versionOf(Fetch, hasIds ? Infinity : idsFromVersion - 1)
     if (version === undefined)
@@ -116,9 +119,11 @@ export class FetchSession implements RemoteFetchSession {
     if (version !== this.#version) this.#forget()
     this.#version = version
     const request = this.#request(positions, options, version)
+    const memory = this.#parts.blocks.lend()
     const answer = await connection.send(Fetch, version, request, {
       timeoutMs: options.maxWaitMs + connection.requestTimeoutMs,
       signal: options.signal,
+      memory,
     })
     if (!answer.ok) return this.#lost(answer)
     const { value } = answer
@@ -127,7 +132,7 @@ export class FetchSession implements RemoteFetchSession {
     const partitions = fetchedOf(value, positions, version)
     this.#advance(value.sessionId, positions)
     if (partitions.some(({ errorCode }) => errorCode !== errorCodes.NONE)) this.restart()
-    return { ok: true, partitions, version }
+    return { ok: true, partitions, version, release: () => memory.release() }
   }
 
   /** The answer is unknown, and with it what the broker thinks of the session. An answer still to come would be in the way. */

@@ -10,6 +10,7 @@ import type { Environment } from '../environment/environment.ts'
 import { abortable } from './abortable.ts'
 import { addressText, type BrokerAddress } from './broker-address.ts'
 import { FetchSession } from './fetch-session.ts'
+import { FrameBlocks } from './frame-blocks.ts'
 import { RemoteConnection } from './remote-connection.ts'
 import { remoteFailure } from './remote-failure.ts'
 import { askEndOffset, askOffsets, askTopicConfigs } from './remote-queries.ts'
@@ -62,6 +63,8 @@ export class RemoteCluster implements Remote {
   readonly #opening = new Map<string, Promise<Opened>>()
   readonly #sessions = new Set<RemoteConnection>()
   readonly #health = new Map<string, AddressHealth>()
+  /** Of all fetch sessions together. */
+  readonly #blocks = new FrameBlocks()
   readonly #abort = new AbortController()
   #pinnedClusterId: string | undefined
   #answeredClusterId: string | undefined
@@ -126,7 +129,7 @@ export class RemoteCluster implements Remote {
 
   openFetchSession(brokerId: number): RemoteFetchSession {
     const { clock } = this.#environment
-    return new FetchSession({ clock, open: () => this.#openOwn(brokerId) })
+    return new FetchSession({ clock, blocks: this.#blocks, open: () => this.#openOwn(brokerId) })
   }
 
   listOffsets(...query: Parameters<Remote['listOffsets']>): ReturnType<Remote['listOffsets']> {

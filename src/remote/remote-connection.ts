@@ -9,9 +9,11 @@ import { ProtocolError } from '../../protocol/protocol-error.ts'
 import type { Api, RequestInput, ResponseOf } from '../../protocol/schema.ts'
 import { parseVersions } from '../../protocol/versions.ts'
 import type { Environment, Socket, Timer } from '../environment/environment.ts'
-import { FrameAssembler, FrameError } from '../network/frame-assembler.ts'
+import { FrameError } from '../network/frame-assembler.ts'
 import { abortable } from './abortable.ts'
 import { addressText, type BrokerAddress } from './broker-address.ts'
+import type { FrameLease } from './frame-blocks.ts'
+import { FrameReader } from './frame-reader.ts'
 import type { RemoteFailure, RemoteResult } from './remote.ts'
 import { connectFailure, remoteFailure } from './remote-failure.ts'
 
@@ -32,6 +34,8 @@ export interface ConnectionOptions {
 export interface ExchangeOptions {
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+  /** Where the answer is kept. Default: in memory of its own. */
+  readonly memory?: FrameLease
 }
 
 interface Pending {
@@ -40,6 +44,7 @@ interface Pending {
   settle(frame: Uint8Array): void
   fail(failure: RemoteFailure): void
   readonly timer: Timer
+  readonly memory: FrameLease | undefined
 }
 
 interface ServedVersions {
@@ -52,7 +57,7 @@ export class RemoteConnection {
   readonly #clock: Environment['clock']
   readonly #options: ConnectionOptions
   readonly #socket: Socket
-  readonly #frames: FrameAssembler
+  readonly #frames: FrameReader
   readonly #pending: Pending[] = []
   readonly #versions = new Map<number, ServedVersions>()
   #correlationId = 0
@@ -83,9 +88,17 @@ export class RemoteConnection {
     this.address = address
     this.#socket = socket
     this.#options = options
-    this.#frames = new FrameAssembler(options.frameMaxBytes)
+    this.#frames = new FrameReader({
+      frameMaxBytes: options.frameMaxBytes,
+      memoryFor: (sizeBytes) => this.#pending[0]?.memory?.take(sizeBytes),
+      onFrame: (frame) => this.#onFrame(frame),
+    })
     socket.start({
-      onData: (bytes) => this.#onData(bytes),
+      onData: (bytes) => this.#read(() => this.#frames.push(bytes)),
+      reader: {
+        room: () => this.#frames.room(),
+        filled: (sizeBytes) => this.#read(() => this.#frames.filled(sizeBytes)),
+      },
       onDrain: () => undefined,
       onClose: (error) => {
         const why = error ? `: ${error.message}` : ''
@@ -122,9 +135,9 @@ export class RemoteConnection {
     request: RequestInput<A>,
     options: ExchangeOptions = {},
   ): Promise<RemoteResult<{ readonly value: ResponseOf<A> }>> {
-    const { timeoutMs = this.#options.requestTimeoutMs, signal } = options
+    const { timeoutMs = this.#options.requestTimeoutMs, signal, memory } = options
     if (signal?.aborted) return this.#aborted(api)
-    const sent = this.#exchange(api, { apiVersion: version, request, timeoutMs }, (frame, header) =>
+    const sent = this.#exchange(api, { apiVersion: version, request, timeoutMs, memory }, (frame, header) =>
       parseResponse(api, header, frame),
     )
     return (await abortable(sent, signal)) ?? this.#aborted(api)
@@ -174,7 +187,12 @@ export class RemoteConnection {
 
   #exchange<A extends Api>(
     api: A,
-    asked: { readonly apiVersion: number; readonly request: RequestInput<A>; readonly timeoutMs: number },
+    asked: {
+      readonly apiVersion: number
+      readonly request: RequestInput<A>
+      readonly timeoutMs: number
+      readonly memory?: FrameLease | undefined
+    },
     parse: (frame: Uint8Array, header: { apiVersion: number; correlationId: number }) => ResponseOf<A>,
   ): Promise<RemoteResult<{ readonly value: ResponseOf<A> }>> {
     if (this.#closed) return Promise.resolve(this.#closed)
@@ -192,15 +210,15 @@ export class RemoteConnection {
         settle: (bytes) => resolve({ ok: true, value: parse(bytes, { apiVersion, correlationId }) }),
         fail: resolve,
         timer,
+        memory: asked.memory,
       })
       this.#socket.write(frame)
     })
   }
 
-  #onData(bytes: Uint8Array): void {
+  #read(take: () => void): void {
     try {
-      this.#frames.push(bytes)
-      for (let frame = this.#frames.next(); frame && !this.#closed; frame = this.#frames.next()) this.#onFrame(frame)
+      take()
     } catch (error) {
       if (!(error instanceof ProtocolError) && !(error instanceof FrameError)) throw error
       this.close(remoteFailure('PROTOCOL', `${this.name} sends what is no answer: ${error.message}`))
@@ -208,6 +226,7 @@ export class RemoteConnection {
   }
 
   #onFrame(frame: Uint8Array): void {
+    if (this.#closed) return
     const pending = this.#pending[0]
     if (!pending) throw new ProtocolError('an answer that nobody asked for')
     pending.settle(frame)

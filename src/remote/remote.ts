@@ -94,16 +94,23 @@ export interface FetchOptions {
   readonly signal: AbortSignal
 }
 
+export interface Fetched {
+  readonly partitions: readonly FetchedPartition[]
+  readonly version: number
+  /**
+   * Offers the memory of the records back for later answers: to be called at most once, when nobody looks at them any more.
+   * They are views of memory of which they are less than half.
+   */
+  readonly release?: () => void
+}
+
 /** The fetches to one broker, over a connection of their own, with an incremental fetch session where it has them. */
 export interface RemoteFetchSession {
   /**
    * Asks for all of `positions`, naming to the broker only what changed. Partitions without news are left out of the result.
    * A failure, or an error of the session, makes the next call a full one.
    */
-  fetch(
-    positions: readonly FetchPosition[],
-    options: FetchOptions,
-  ): Promise<RemoteResult<{ readonly partitions: readonly FetchedPartition[]; readonly version: number }>>
+  fetch(positions: readonly FetchPosition[], options: FetchOptions): Promise<RemoteResult<Fetched>>
   /** An answer was not used: the next call is a full one, so that what it told is told again. */
   restart(): void
   close(): void

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { NetworkError } from '../../src/environment/environment.ts'
+import { NetworkError, type Socket } from '../../src/environment/environment.ts'
 import { silentLogger } from '../../src/environment/logger.ts'
 import { MemoryNetwork } from '../../src/environment/memory-network.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
@@ -43,6 +43,48 @@ test('node: a connect that nobody answers ends with its time', async (t) => {
   const pending = nodeNetwork(silentLogger).connect({ host: '192.0.2.1', port: 9 }, { timeoutMs: 700 })
   t.mock.timers.tick(700)
   await assert.rejects(pending, { code: 'TIMED_OUT', message: 'no connection to 192.0.2.1:9 within 700 ms' })
+})
+
+test('node: an outgoing connection reads into memory that it is given, stops and goes on, and sees the end', async (t) => {
+  const network = nodeNetwork(silentLogger)
+  const accepted = Promise.withResolvers<Socket>()
+  const listener = await network.listen({ host, port: 0 }, (socket) => accepted.resolve(socket))
+  t.after(() => listener.close())
+  const client = await network.connect({ host, port: listener.port }, { timeoutMs: 5_000 })
+  t.after(() => client.destroy())
+  const server = await accepted.promise
+  const closed = Promise.withResolvers<Error | undefined>()
+  server.start({ onData: () => {}, onDrain: () => {}, onClose: () => {} })
+  const sent = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251))
+  const received = Buffer.alloc(sent.length + 1) // there is always room
+  let [filledBytes, givenBytes] = [0, 0]
+  let paused = (): void => {}
+  client.start({
+    onData: () => assert.fail('there is a reader'),
+    onDrain: () => {},
+    onClose: closed.resolve,
+    reader: {
+      room: () => received.subarray(filledBytes, (givenBytes = 7_000) + filledBytes),
+      filled(sizeBytes) {
+        assert.ok(sizeBytes <= givenBytes)
+        filledBytes += sizeBytes
+        if (filledBytes < 100_000 || filledBytes - sizeBytes >= 100_000) return
+        client.pause()
+        paused()
+      },
+    },
+  })
+  const isPaused = new Promise<void>((resolve) => (paused = resolve))
+  server.write([sent])
+  server.end()
+  await isPaused
+  const pausedAtBytes = filledBytes
+  for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+  assert.equal(filledBytes, pausedAtBytes)
+  client.resume()
+  assert.equal(await closed.promise, undefined)
+  assert.equal(filledBytes, sent.length)
+  assert.ok(received.subarray(0, -1).equals(sent))
 })
 
 test('memory: a cut breaks both ends with an error, and what was under way is lost', async (t) => {

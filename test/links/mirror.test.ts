@@ -50,6 +50,15 @@ for (const compression of compressions) {
   })
 }
 
+test('a mirror has the bytes of its source when the memory of one large answer takes the next ones', async (t) => {
+  const pair = await startMirrorPair(t, { linkConfigs: { ...fast, 'replica.fetch.max.bytes': '200000' } })
+  for (let count = 0; count < 60; count++)
+    await produce(pair.source, { records: [batchOf([`${count}`, 'x'.repeat(count * 1_000)])] })
+  await linkOf(pair).createMirror(linkName, { sourceTopicName: 'orders' })
+  await untilMirrored(pair)
+  assert.deepEqual(await bytesOf(pair.mirror), await bytesOf(pair.source))
+})
+
 test('a mirror that is created later has all that its source had', async (t) => {
   const pair = await startMirrorPair(t, { linkConfigs: fast, topics: { orders: 3 } })
   for (let count = 0; count < 30; count++) await produce(pair.source, { partition: count % 3 })
