@@ -54,9 +54,9 @@ export function parseBaseOffsets(bytes: Uint8Array): bigint[] | undefined {
   return parseLines(bytes, /^\d+$/, (match) => BigInt(match[0]))
 }
 
-/** `partition.metadata`: the id of the topic that the folder belongs to. */
+/** `partition.metadata`: the id of the topic that the folder belongs to. As in Kafka, the last line has no end. */
 export function formatPartitionMetadata(topicId: string): Uint8Array {
-  return encoder.encode(`version: 0\ntopic_id: ${topicId}\n`)
+  return encoder.encode(`version: 0\ntopic_id: ${topicId}`)
 }
 
 export function parsePartitionMetadata(bytes: Uint8Array): string | undefined {

@@ -6,6 +6,14 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { readBatchHeader, splitBatches } from '../../protocol/records/batch.ts'
 import { buildEndTransactionMarker } from '../../protocol/records/control.ts'
+import {
+  formatEpochs,
+  formatOffsets,
+  formatPartitionMetadata,
+  parseEpochs,
+  parseOffsets,
+  parsePartitionMetadata,
+} from '../../storage/checkpoint-files.ts'
 import { NodeDisk } from '../../storage/node-disk.ts'
 import {
   append,
@@ -18,7 +26,7 @@ import {
 } from '../support/logs.ts'
 import { KafkaProcess } from './support/kafka.ts'
 import { kafkaTool, usePeer } from './support/peers.ts'
-import { freePorts } from './support/processes.ts'
+import { eventually, freePorts } from './support/processes.ts'
 
 const config = { segmentBytes: 60_000, indexIntervalBytes: 1_000 }
 
@@ -148,3 +156,63 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     assert.ok(splitBatches(bytes).length > 10, 'nothing of what Kafka wrote was changed')
   })
 }
+
+/** What is read of each and written again: the store writes some of them only when they change. */
+const checkpoints: Record<string, (bytes: Uint8Array) => Uint8Array> = {
+  'recovery-point-offset-checkpoint': (bytes) => formatOffsets(parseOffsets(bytes)!),
+  'log-start-offset-checkpoint': (bytes) => formatOffsets(parseOffsets(bytes)!),
+  'cleaner-offset-checkpoint': (bytes) => formatOffsets(parseOffsets(bytes)!),
+  'orders-0/leader-epoch-checkpoint': (bytes) => formatEpochs(parseEpochs(bytes)!),
+  'orders-0/partition.metadata': (bytes) => formatPartitionMetadata(parsePartitionMetadata(bytes)!),
+}
+
+test("text checkpoints are Kafka's own, byte for byte", async (t) => {
+  if (!(await usePeer(t, 'kafka'))) return
+  const dir = await temporaryFolder(t)
+  const [port, controllerPort] = (await freePorts(2)) as [number, number]
+  const configs = ['log.cleaner.backoff.ms=100', 'log.flush.offset.checkpoint.interval.ms=200']
+  const kafka = new KafkaProcess({ dir, port, controllerPort, configs })
+  t.after(() => kafka.end('SIGKILL'))
+  await kafka.start()
+  const client = kafka.client()
+  const [admin, producer] = [client.admin(), client.producer({ idempotent: true, maxInFlightRequests: 1 })]
+  await Promise.all([admin.connect(), producer.connect()])
+  const configEntries = Object.entries({
+    'cleanup.policy': 'compact,delete',
+    'segment.bytes': '1048576',
+    'min.cleanable.dirty.ratio': '0.01',
+  }).map(([name, value]) => ({ name, value }))
+  await admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 1, configEntries }] })
+  for (let index = 0; index < 150; index++) {
+    const messages = [{ key: `${index}`, value: `${index}-${'x'.repeat(10_000)}` }]
+    await producer.send({ topic: 'orders', messages })
+  }
+  await admin.fetchTopicOffsets('orders') // so that it knows the leader
+  await admin.deleteTopicRecords({ topic: 'orders', partitions: [{ partition: 0, offset: '17' }] })
+  const found = (await readdir(dir, { recursive: true })).find((name) => name.endsWith('orders-0/partition.metadata'))!
+  const theirs = join(dir, found, '../..')
+  await eventually('Kafka has cleaned', async () => {
+    return /^orders 0 [1-9]/m.test(await readFile(join(theirs, 'cleaner-offset-checkpoint'), 'utf8'))
+  })
+  await Promise.all([admin.disconnect(), producer.disconnect()])
+  await kafka.end('SIGTERM')
+
+  const mine = await temporaryFolder(t)
+  await cp(theirs, mine, { recursive: true })
+  await rm(join(mine, '__cluster_metadata-0'), { recursive: true, force: true })
+  const topicId = /topic_id: (\S+)/.exec(await readFile(join(theirs, 'orders-0/partition.metadata'), 'utf8'))![1]!
+  const store = await openTestStore({ disk: new NodeDisk(mine) })
+  assert.equal(store.wasUnclean, false, "Kafka's mark of a clean stop is one here")
+  const log = await openTestLog(store, { topicId, config })
+  assert.deepEqual([store.view(log).logStartOffset, store.view(log).logEndOffset], [17n, 150n])
+  for (const name of ['recovery-point-offset-checkpoint', 'log-start-offset-checkpoint']) await rm(join(mine, name))
+  await store.close()
+  for (const [name, writtenAgain] of Object.entries(checkpoints)) {
+    const kafkas = await readFile(join(theirs, name))
+    assert.equal(await readFile(join(mine, name), 'utf8'), kafkas.toString(), name)
+    assert.deepEqual(Buffer.from(writtenAgain(kafkas)), kafkas, name)
+  }
+  const mark = await readFile(join(mine, '.kafka_cleanshutdown'), 'utf8')
+  assert.match(mark, /^\{"version":0,"brokerEpoch":-1\}$/)
+  assert.match(await readFile(join(theirs, '.kafka_cleanshutdown'), 'utf8'), /^\{"version":0,"brokerEpoch":\d+\}$/)
+})

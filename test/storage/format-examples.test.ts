@@ -101,7 +101,7 @@ test('the examples of text files are read and written as they stand there', () =
   const offsets = textOf('`recovery-point-offset-checkpoint`')
   assert.deepEqual(parseOffsets(offsets), [{ topicName: 'orders', partitionIndex: 0, offset: 180n }])
   assert.deepEqual(formatOffsets(parseOffsets(offsets)!), offsets)
-  const metadata = textOf('`partition.metadata`')
+  const metadata = textOf('`partition.metadata`').subarray(0, -1) // its last line has no end
   assert.deepEqual(formatPartitionMetadata(parsePartitionMetadata(metadata)!), metadata)
   const replaced = textOf('`00000000000000000100.replaces`')
   assert.deepEqual(parseBaseOffsets(replaced), [100n, 180n])
