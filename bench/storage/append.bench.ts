@@ -30,7 +30,7 @@ export interface AppendRun {
 export async function benchmarkAppend(options: { root: string; batches: number; writers: number }): Promise<AppendRun> {
   const { root, batches, writers } = options
   const disk = new NodeDisk(root, { threadPoolSize: Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) })
-  const { bytes, header } = testBatch({ valueBytes: batchBytes - 78 })
+  const { bytes, header } = testBatch({ valueBytes: batchBytes - 75 })
   const frame = () => bytes.slice() // one of its own, as the network would bring it
   const bare = await bareLane(join(root, `bare-${writers}`), frame)
   const disks = await diskLane(disk, `disk-${writers}`, frame)

@@ -7,6 +7,8 @@ export interface Lane {
   readonly name: string
   /** Does one operation; `number` counts up from 0 over all rounds. Returns bytes gone through, or anything else to sum up. */
   readonly work: (number: number) => Promise<number>
+  /** So many times as many operations in each round: for what is over too soon to be measured. Default: 1. */
+  readonly weight?: number
 }
 
 export interface LaneResult {
@@ -16,6 +18,7 @@ export interface LaneResult {
   readonly cpuUs: number
   /** Of the event loop's thread alone. */
   readonly loopUs: number
+  readonly operations: number
   /** Everything that the operations returned. */
   readonly sum: number
 }
@@ -39,7 +42,8 @@ export async function runLanes(lanes: readonly Lane[], options: LaneOptions): Pr
   for (let round = 0; round <= options.rounds; round++) {
     for (const [index, lane] of lanes.entries()) {
       const mine = measured[index]!
-      const end = mine.next + options.operationsPerRound
+      const count = options.operationsPerRound * (lane.weight ?? 1)
+      const end = mine.next + count
       const loop = async () => {
         while (mine.next < end) {
           const got = await lane.work(mine.next++)
@@ -47,17 +51,18 @@ export async function runLanes(lanes: readonly Lane[], options: LaneOptions): Pr
         }
       }
       const time = await timed(() => Promise.all(Array.from({ length: options.concurrency }, loop)))
-      if (round > 0) mine.rounds.push(perOperation(time, options.operationsPerRound))
+      if (round > 0) mine.rounds.push(perOperation(time, count))
     }
   }
   return lanes.map(({ name }, index) => {
-    const { rounds, sum } = measured[index]!
+    const { rounds, sum, next } = measured[index]!
     const median = (of: (round: Round) => number) => rounds.map(of).sort((a, b) => a - b)[rounds.length >> 1]!
     return {
       name,
       wallUs: median((round) => round.wallUs),
       cpuUs: median((round) => round.cpuUs),
       loopUs: median((round) => round.loopUs),
+      operations: next,
       sum,
     }
   })
