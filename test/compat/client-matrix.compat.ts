@@ -20,7 +20,15 @@ import {
   type Client,
 } from './support/matrix.ts'
 import { operations, withAdminRide } from './support/matrix-admin.ts'
-import { assignors, comeBackAsStaticMember, groupPartitions, groupTopic, shareGroup } from './support/matrix-groups.ts'
+import {
+  assignors,
+  comeBackAsStaticMember,
+  committedOffsets,
+  eagerAssignorOf,
+  groupPartitions,
+  groupTopic,
+  shareGroup,
+} from './support/matrix-groups.ts'
 import { describeTopic, waitUntilMirrored } from './support/mirrors.ts'
 import { usePeer } from './support/peers.ts'
 import { eventually, mustRun } from './support/processes.ts'
@@ -184,39 +192,93 @@ function expectStream(client: Client, keys: readonly string[], sent: { acknowled
   if (sent.failed === 0) assert.equal(distinct.at(-1), sent.acknowledged - 1, 'there are no gaps')
 }
 
-forEveryClient('producers ride through kill -9 and a restart of the broker', { concurrency: 9 }, async (t) => {
+/** What runs while the broker is killed and started again, once: when all that began, or failed before, have come here. */
+class Restart {
+  readonly #broker: TitorelliProcess
+  #missing: number
+  readonly #done = Promise.withResolvers<undefined>()
+
+  constructor(broker: TitorelliProcess, count: number) {
+    this.#broker = broker
+    this.#missing = count
+  }
+
+  /** Resolves when the broker is back. */
+  async pass(begin: () => Promise<void>): Promise<void> {
+    await begin().finally(() => {
+      if (--this.#missing === 0) this.#done.resolve(this.#restart())
+    })
+    await this.#done.promise
+  }
+
+  async #restart(): Promise<undefined> {
+    await this.#broker.end('SIGKILL')
+    await this.#broker.start()
+  }
+}
+
+/** A producer and a group of one member on a topic, and what they share. */
+interface StreamRide {
+  readonly client: Client
+  readonly broker: TitorelliProcess
+  readonly topic: string
+  readonly restart: Restart
+}
+
+async function untilWritten({ client, broker, topic }: StreamRide, end: number): Promise<void> {
+  await eventually(`${client.name} has written ${end}`, async () => (await endOf(broker, topic)) >= end)
+}
+
+async function streamThroughRestart(ride: StreamRide): Promise<void> {
+  const { client, broker, topic, restart } = ride
+  const where = { bootstrap: broker.bootstrap, handle: 'stream' }
+  await restart.pass(async () => {
+    await driverOf(client).send({ do: 'stream', topic, label: client.name, ...where })
+    await untilWritten(ride, 50)
+  })
+  await untilWritten(ride, (await endOf(broker, topic)) + 100)
+  const sent = await driverOf(client).send<{ acknowledged: number; failed: number }>({ do: 'endStream', ...where })
+  expectStream(client, keysOf(await readBatches(broker, topic, 0)), sent)
+}
+
+async function followThroughRestart(ride: StreamRide, streaming: Promise<unknown>): Promise<void> {
+  const { client, broker, topic, restart } = ride
+  const where = { bootstrap: broker.bootstrap, handle: 'follower', topic, group: topic }
+  const driver = driverOf(client)
+  const { records } = driver.member('follower')
+  await restart.pass(async () => {
+    await driver.send({ do: 'join', assignor: eagerAssignorOf(client), ...where })
+    await driver.until('records are read', () => records.length > 0)
+  })
+  await streaming
+  const keys = keysOf(await readBatches(broker, topic, 0))
+  const unseen = (): string[] => {
+    const seen = new Set(records.map(({ key }) => key))
+    return keys.filter((key) => !seen.has(key))
+  }
+  const state = (): string => `${unseen().length} of ${keys.length} were not`
+  await driver.until('all records are read', () => unseen().length === 0, { state })
+  await driver.send({ do: 'leave', ...where })
+  assert.deepEqual(await committedOffsets(broker.bootstrap, topic, topic), [keys.length])
+}
+
+forEveryClient('producers and groups ride through kill -9 and a restart', { concurrency: 18 }, async (t) => {
   const broker = await startTitorelli(t)
   const topicOf = (client: Client): string => `stream-${client.name}`
   await createTopics(
     broker.bootstrap,
     clients.map((client) => ({ topic: topicOf(client) })),
   )
-  const wait = (client: Client, end: number): Promise<unknown> =>
-    eventually(`${client.name} has written ${end}`, async () => (await endOf(broker, topicOf(client))) >= end)
-  const killed = Promise.withResolvers<undefined>()
-  const ready = new Set<Client>()
-  const ride = async (client: Client): Promise<void> => {
-    const where = { bootstrap: broker.bootstrap, handle: 'stream' }
-    try {
-      await driverOf(client).send({ do: 'stream', topic: topicOf(client), label: client.name, ...where })
-      await wait(client, 50)
-    } finally {
-      ready.add(client)
-      if (ready.size === clients.length) killed.resolve(restart(broker))
-    }
-    await killed.promise
-    await wait(client, (await endOf(broker, topicOf(client))) + 100)
-    const sent = await driverOf(client).send<{ acknowledged: number; failed: number }>({ do: 'endStream', ...where })
-    expectStream(client, keysOf(await readBatches(broker, topicOf(client), 0)), sent)
+  const restart = new Restart(broker, 2 * clients.length)
+  const runBoth = async (client: Client): Promise<void> => {
+    const ride = { client, broker, topic: topicOf(client), restart }
+    const produce = { scenario: 'produce through a restart', column: 'restart' } as const
+    const consume = { scenario: 'group through a restart', column: 'restart' } as const
+    const streaming = attempt(t, client, produce, () => streamThroughRestart(ride))
+    await Promise.all([streaming, attempt(t, client, consume, () => followThroughRestart(ride, streaming))])
   }
-  const scenario = { scenario: 'restart in the middle', column: 'restart' } as const
-  await Promise.all(clients.map((client) => attempt(t, client, scenario, () => ride(client))))
+  await Promise.all(clients.map(runBoth))
 })
-
-async function restart(broker: TitorelliProcess): Promise<undefined> {
-  await broker.end('SIGKILL')
-  await broker.start()
-}
 
 /** A topic with records, and its mirror at another broker. */
 async function startMirror(t: TestContext): Promise<TitorelliProcess> {

@@ -43,15 +43,25 @@ async function write({ bootstrap, topic, written }: GroupRide, label: string, co
   }
 }
 
-async function committed({ bootstrap, group, topic }: GroupRide): Promise<number[]> {
+/** What a group has committed, by partition; -1 for nothing. */
+export async function committedOffsets(bootstrap: string, groupId: string, topic: string): Promise<number[]> {
   const admin = kafkajsClient(bootstrap).admin()
   await admin.connect()
   try {
-    const [found] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
+    const [found] = await admin.fetchOffsets({ groupId, topics: [topic] })
     return found!.partitions.toSorted((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset))
   } finally {
     await admin.disconnect()
   }
+}
+
+async function committed({ bootstrap, group, topic }: GroupRide): Promise<number[]> {
+  return await committedOffsets(bootstrap, group, topic)
+}
+
+/** An assignor that the client has, of those whose members give up everything in a rebalance. */
+export function eagerAssignorOf(client: Client): Assignor {
+  return isExcluded(client, 'group range') ? 'roundrobin' : 'range'
 }
 
 function endsOf({ written }: GroupRide): number[] {
@@ -143,8 +153,7 @@ export async function shareGroup(client: Client, bootstrap: string, assignor: As
 
 /** A static member dies and comes back within its session: it has its partitions again, and the other one notices nothing. */
 export async function comeBackAsStaticMember(client: Client, bootstrap: string): Promise<void> {
-  const assignor = isExcluded(client, 'group range') ? 'roundrobin' : 'range'
-  const ride = rideOf(client, bootstrap, 'static', assignor)
+  const ride = rideOf(client, bootstrap, 'static', eagerAssignorOf(client))
   const stays = await join(ride, driverOf(client), 'stays', 'stays')
   await write(ride, 'alone', 40)
   await untilRead(ride, stays)

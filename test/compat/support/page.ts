@@ -18,7 +18,7 @@ const columns: Record<Column, string> = {
     'within its session and has its partitions, and the other member notices nothing',
   admin: 'fourteen operations on topics, configs, records, offsets, groups and the cluster',
   restart:
-    '`kill -9` and a new start of the broker while the client produces: what was acknowledged is there in order, once',
+    '`kill -9` and a new start of the broker while the client produces, and reads it in a group: what was acknowledged is there in order, once, and was read and committed',
   mirror: 'it reads a mirror topic, and is refused with INVALID_REQUEST when it produces to one, plain and idempotent',
 }
 
