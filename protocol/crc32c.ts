@@ -11,16 +11,25 @@ const polynomial = 0x82f63b78
 /** Shorter inputs are cheaper in JavaScript than through a native call (measured: both take 128 ns for 160 bytes). */
 const nativeFromBytes = 160
 
+/** Loading the native code takes a start 5 ms and 4 MB: it is loaded when there was this much to do without it. */
+const nativeAfterBytes = 65_536
+
 const tables = buildTables()
-const native = loadNative()
+let bytesUntilNative = nativeAfterBytes
+let sumLong: Crc32c = sumUntilNative
 
 /**
  * The CRC-32C of the bytes, as an unsigned number. `initial` is the checksum of the bytes before these, so that a value can be
  * computed in parts: `crc32c(b, crc32c(a))` is the checksum of a and b in a row.
  */
 export function crc32c(bytes: Uint8Array, initial = 0): number {
-  if (native === undefined || bytes.length < nativeFromBytes) return crc32cOfTables(bytes, initial)
-  return native(bytes, initial)
+  return bytes.length < nativeFromBytes ? crc32cOfTables(bytes, initial) : sumLong(bytes, initial)
+}
+
+function sumUntilNative(bytes: Uint8Array, initial?: number): number {
+  bytesUntilNative -= bytes.length
+  if (bytesUntilNative < 0) sumLong = loadNative() ?? crc32cOfTables
+  return crc32cOfTables(bytes, initial)
 }
 
 /** The same in JavaScript: eight table look-ups per eight bytes (slicing-by-8). Exported for the test that compares both. */
