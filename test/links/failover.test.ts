@@ -1,15 +1,16 @@
 /** Failing over: what is decided stays decided, whatever happens meanwhile, and clients go on where they were. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { Fetch } from '../../protocol/apis/fetch.ts'
 import { Produce } from '../../protocol/apis/produce.ts'
 import type { LogStore } from '../../storage/log-store.ts'
 import { LinkManager } from '../../src/links/link-manager.ts'
 import type { LinkParts } from '../../src/links/link-parts.ts'
-import { startTestBroker, type TestBroker } from '../support/broker.ts'
-import { CrashDisk } from '../support/crash-disk.ts'
+import { startTestBroker, type Cleanup, type TestBroker } from '../support/broker.ts'
+import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
 import { describe, endOf, linkName, produce, startMirrorPair, until, untilMirrored } from '../support/mirror.ts'
 import { Gate, gatedLogs, withMethods } from '../support/gate.ts'
+import { seedsOf } from '../support/power-cuts.ts'
 import { batchOf } from '../support/records.ts'
 import { produceRequest } from '../support/requests.ts'
 import { appendTo, fastLink, startScriptedMirror, untilEnd } from '../support/scripted-mirror.ts'
@@ -104,6 +105,55 @@ for (const step of ['decided', 'fenced', 'promoted', 'stopped'] as const) {
     assert.equal(endOf(mirror), 5n)
     assert.equal(describe(mirror).partitions[0]!.lastSourceFetchOffset, 5n)
     assert.equal(await produce(mirror), 5n)
+  })
+}
+
+/**
+ * Loses power at a disk call of a failover, and looks what the next broker makes of it. False when there was no such call.
+ */
+async function losePowerAt(t: TestContext, { call, seed }: { call: number; seed: number }): Promise<boolean> {
+  const disk = new CrashDisk(seededNumbers(seed * 1_000 + call))
+  let isLost = false
+  const cleanup: Cleanup = { after: (run) => t.after(() => (isLost ? undefined : run())) }
+  const pair = await startScriptedMirror(cleanup, { mirror: { disk } })
+  for (let offset = 0n; offset < 5n; offset++) appendTo(pair.source, { from: offset })
+  await untilEnd(pair, 5n)
+  const failing = disk.callCount + call
+  disk.failAt(call)
+  const isAnswered = await failOver(pair.mirror).then(
+    () => true,
+    () => false,
+  )
+  const isDone = () => disk.callCount >= failing || describe(pair.mirror).status === 'STOPPED'
+  await until('the failover has ended or the power is lost', isDone, 1_000)
+  const wasCut = disk.callCount >= failing
+  isLost = true
+  await pair.mirror.broker.stop().catch(() => undefined)
+  const { network } = pair
+  const mirror = await startTestBroker(t, { network, disk: disk.crash(), host: 'mirror.test', port: 9093 })
+  if (!isAnswered && describe(mirror).status === 'ACTIVE') {
+    await untilEnd({ ...pair, mirror }, 5n)
+    await failOver(mirror)
+  }
+  await untilStopped(mirror)
+  assert.equal(endOf(mirror), 5n)
+  assert.equal(describe(mirror).partitions[0]!.lastSourceFetchOffset, 5n)
+  assert.equal(await produce(mirror), 5n)
+  await mirror.broker.stop()
+  await pair.source.kill()
+  return wasCut
+}
+
+for (const seed of seedsOf(1)) {
+  test(`power that is lost at any disk call of a failover takes nothing that was decided (seed ${seed})`, async (t) => {
+    const step = process.env['POWER_CUT_SEEDS'] === undefined ? 5 : 1 // all of them by hand
+    let cuts = 0
+    for (let call = 1; await losePowerAt(t, { call, seed }); call += step) {
+      cuts += 1
+      assert(cuts < 500)
+    }
+    assert(cuts > 3, `${cuts} cuts`)
+    t.diagnostic(`${cuts} cuts`)
   })
 }
 

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
 import type { Disk, DiskFile } from '../../storage/disk.ts'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'
+import type { PartitionLog } from '../../storage/log.ts'
 import { StorageError } from '../../storage/outcome.ts'
 import {
   append,
@@ -11,6 +12,7 @@ import {
   readAllValues,
   testBatch,
   testDisk,
+  testNowMs,
 } from '../support/logs.ts'
 import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
 import { Gate, withMethods } from '../support/gate.ts'
@@ -202,6 +204,38 @@ test('after a failed sync the log is offline, and the sync is not tried again', 
   })
   assert(!read[0]!.ok && read[0]!.code === 'LOG_OFFLINE')
 })
+
+const syncers: Record<string, (store: LogStore, log: LogHandle) => Promise<unknown>> = {
+  'a durable append': (store, log) => append(store, log, { durable: true }),
+  'a flush': (store, log) => store.flush(log),
+  'the end of a segment': (store, log) => append(store, log, { batches: [testBatch({ valueBytes: 900 })] }),
+  'the background': (_, log) => (log as PartitionLog).checkpoint.run(),
+  housekeeping: (store) => store.housekeep(testNowMs + 10n),
+  'a promote': (store, log) =>
+    store.promote(log, { id: 'd', leaderEpoch: 9, nowMs: 5n }, { lease: 'link', fenceEpoch: 1n }),
+}
+
+for (const [what, cause] of Object.entries(syncers)) {
+  for (const code of ['IO', 'NO_SPACE'] as const) {
+    test(`a sync for ${what} that fails with ${code} takes the log offline, and nobody syncs it again`, async () => {
+      const disk = new CrashDisk(seededNumbers(1))
+      const { store, log } = await openOn(disk, { segmentBytes: 1000, flushMs: 5n })
+      await store.housekeep(testNowMs)
+      assert((await append(store, log)).ok)
+      let syncs = 0
+      disk.fault = (operation, path) =>
+        operation === 'sync' && path.endsWith('.log') && ++syncs === 1 ? code : undefined
+      await cause(store, log)
+      assert.equal(syncs, 1)
+      const refused = await append(store, log, { durable: true })
+      assert(!refused.ok && refused.code === 'LOG_OFFLINE', refused.ok ? '' : refused.message)
+      await store.flush(log)
+      await store.housekeep(testNowMs + 1_000n)
+      await store.close()
+      assert.equal(syncs, 1)
+    })
+  }
+}
 
 test('a store that cannot sync a log when it closes says which and why, closes all the same, and did not stop cleanly', async () => {
   const disk = new CrashDisk(seededNumbers(1))

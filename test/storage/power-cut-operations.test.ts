@@ -11,6 +11,7 @@ import {
   openTestStore,
   readAllValues,
   testBatch,
+  testLogConfig,
   testNowMs,
   testTopicId,
 } from '../support/logs.ts'
@@ -128,11 +129,17 @@ async function moveStartsAndEpochs(disk: CrashDisk, promised: LogPromise): Promi
   promised.synced = 15
   must(await store.deleteBefore(log, 13n))
   promised.logStart = 13
+  await putSome(6)
+  store.configure(log.id.topicId, testLogConfig({ ...config, retentionBytes: 250n }))
+  await store.housekeep(testNowMs + 6n) // removes old segments
+  must(await store.flush(log))
+  promised.synced = 21
+  promised.logStart = Number(store.view(log).logStartOffset)
   must(await store.raiseLeaderEpoch(log, 4))
   promised.leaderEpoch = 4
   await putSome(2)
   await store.close()
-  promised.synced = 17
+  promised.synced = 23
 }
 
 for (const seed of seedsOf(2)) {
