@@ -89,9 +89,9 @@ async function endOf(bootstrap: string, topic: string): Promise<number> {
 }
 
 test('a full disk refuses records, loses none, and takes them again by itself once there is room', async (t) => {
+  if (!(await usePeer(t, 'platformatic')) || !(await usePeer(t, 'kafkajs'))) return
   const started = await startOnSmallDisk(t)
   if (!started) return
-  if (!(await usePeer(t, 'platformatic')) || !(await usePeer(t, 'kafkajs'))) return
   const { broker, ballast } = started
   await createTopics(broker.bootstrap, [{ topic: 'full' }])
   const producer = platformaticProducer(t, broker.bootstrap)

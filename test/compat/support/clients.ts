@@ -1,5 +1,5 @@
 /** The Node clients that the tests use, with the defaults that make failures quick and quiet. */
-import { Admin, Consumer, Producer, stringSerializers, type CompressionAlgorithmValue } from '@platformatic/kafka'
+import { Consumer, Producer, stringSerializers, type CompressionAlgorithmValue } from '@platformatic/kafka'
 import { Kafka, logLevel } from 'kafkajs'
 import type { TestContext } from 'node:test'
 
@@ -56,12 +56,6 @@ export async function sendWithPlatformatic(
     acks: -1,
     compression: codec as CompressionAlgorithmValue,
   })
-}
-
-export function platformaticAdmin(t: TestContext, bootstrap: string): Admin {
-  const admin = new Admin({ clientId: 'compat-platformatic', bootstrapBrokers: [bootstrap], retries: 1 })
-  t.after(() => admin.close())
-  return admin
 }
 
 export function platformaticConsumer(t: TestContext, bootstrap: string): Consumer {

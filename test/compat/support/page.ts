@@ -1,6 +1,5 @@
 /** docs/compatibility.md: what passed with whom, made of the report of a run. */
 import { format, resolveConfig } from 'prettier'
-import { exclusions } from './exclusions.ts'
 import type { Column } from './matrix.ts'
 import { driverNames, peerNames, toolNames, type PeerName } from './peers.ts'
 import type { Result } from './report.ts'
@@ -73,9 +72,20 @@ function otherRow(peer: PeerName, results: readonly Result[]): string[] {
   return [titleOf(peer), version, `${passedElsewhere(peer, results).length}`]
 }
 
+/** A row for each reason that a client has. */
 function notApplicable(results: readonly Result[]): string[][] {
-  const rows = exclusions.map(({ client, scenario, reason }) => [titleOf(client as PeerName), scenario, reason])
-  return rows.length > 0 && results.length > 0 ? rows : []
+  const rows = new Map<string, { readonly cells: readonly [string, string]; readonly scenarios: string[] }>()
+  for (const peer of driverNames) {
+    const own = results.filter((result) => result.peer === peer && result.outcome === 'not applicable')
+    for (const { what, reason = '' } of own) {
+      const known = rows.get(`${peer}: ${reason}`) ?? { cells: [titleOf(peer), reason], scenarios: [] }
+      known.scenarios.push(what)
+      rows.set(`${peer}: ${reason}`, known)
+    }
+  }
+  return [...rows.values()].map(({ cells: [client, reason], scenarios }) => {
+    return [client, scenarios.toSorted().join(', '), reason]
+  })
 }
 
 /** The page for the results of a whole run. */

@@ -116,7 +116,17 @@ async function meets(t: TestContext, peer: PeerName): Promise<void> {
   known.add(peer)
   const version = await versionOf(peer)
   const result: Omit<Result, 'outcome'> = { peer, what: t.fullName, ...(version === undefined ? {} : { version }) }
-  t.after(() => report({ ...result, outcome: Reflect.get(t, 'passed') ? 'passed' : 'failed' }))
+  // To the runner a skipped test is one that passed.
+  let reason: string | undefined
+  const skip = t.skip.bind(t)
+  t.skip = (message = 'skipped') => {
+    reason = message
+    skip(message)
+  }
+  t.after(() => {
+    if (reason !== undefined) report({ ...result, outcome: 'skipped', reason })
+    else report({ ...result, outcome: Reflect.get(t, 'passed') ? 'passed' : 'failed' })
+  })
 }
 
 /** The version of a peer that is no client library: these say it themselves. */
