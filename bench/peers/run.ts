@@ -66,6 +66,14 @@ async function run(): Promise<Report> {
     console.log(`${((performance.now() - startedMs) / 1000).toFixed(0).padStart(5)} s  ${line}`),
   )
   bench.say(await machine())
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      bench.close().then(
+        () => process.exit(1),
+        () => process.exit(1),
+      )
+    })
+  }
   const results: Record<string, Record<string, Round[]>> = {}
   try {
     for (const workload of workloads) {
