@@ -25,7 +25,7 @@ const chosen = process.env['MATRIX']?.split(',')
 export async function startClients(t: TestContext): Promise<void> {
   for (const name of driverNames) {
     if (chosen && !chosen.includes(name)) continue
-    await t.test(`the driver of ${name} says who it is`, async (t) => {
+    await t.test(`the driver of ${name} says who it is`, { timeout: 900_000 }, async (t) => {
       const missing = await missingFor(name)
       if (missing !== undefined) {
         report({ peer: name, what: 'build', outcome: 'skipped', reason: missing })

@@ -10,14 +10,15 @@ import { report, type Result } from './report.ts'
 
 const java = ['java', 'mvn']
 const python = ['python3', 'pip']
+const rust = ['cargo', 'cc', 'make']
 
 /** Client libraries, each with a driver in test/compat/drivers/ and what that needs: the matrix runs them. */
 const driverNeeds = {
   java,
   'franz-go': ['go'],
   sarama: ['go'],
-  rskafka: ['cargo'],
-  rdkafka: ['cargo'],
+  rskafka: rust,
+  rdkafka: rust,
   'confluent-kafka': python,
   aiokafka: python,
   kafkajs: [],
