@@ -23,6 +23,7 @@ import { DeadlineQueue } from './network/deadline-queue.ts'
 import { MemoryBudget } from './network/memory-budget.ts'
 import { LiveBrokers, type BrokerControl } from './topics/live-brokers.ts'
 import { ProducerIds } from './topics/producer-ids.ts'
+import { CurrentConfig } from './topics/current-config.ts'
 import { cleanerPartsOf, keepClean } from './topics/log-cleaning.ts'
 import { TopicRegistry } from './topics/topic-registry.ts'
 
@@ -164,7 +165,8 @@ async function openCore(
   const { brokerConfigs } = metadata.image
   const config = withDynamicConfigs(startConfig, [brokerConfigs.get(''), brokerConfigs.get(String(nodeId))])
   const memory = new MemoryBudget({ limitBytes: Number(config.memoryBudgetBytes) })
-  const logs = await openLogs(environment, { config, memory, poisonsReads })
+  const configs = new CurrentConfig(metadata, config)
+  const logs = await openLogs(environment, { configs, memory, poisonsReads })
   closers.push(() => closeLogs(logs, logger))
   const wasClean = !logs.wasUnclean
   const deadlines = new DeadlineQueue(clock)
@@ -205,10 +207,11 @@ async function openCore(
 
 function openLogs(
   { disk, logger }: Environment,
-  parts: { readonly config: BrokerConfig; readonly memory: MemoryBudget; readonly poisonsReads: boolean },
+  parts: { readonly configs: CurrentConfig; readonly memory: MemoryBudget; readonly poisonsReads: boolean },
 ): Promise<SegmentLogStore> {
-  const { config, memory, poisonsReads } = parts
-  const cleaner = cleanerPartsOf(config)
+  const { configs, memory, poisonsReads } = parts
+  const config = configs.value
+  const cleaner = cleanerPartsOf(configs, memory)
   return SegmentLogStore.open({
     disk,
     ...(cleaner ? { cleaner } : {}),

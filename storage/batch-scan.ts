@@ -15,7 +15,13 @@ export interface ScannedBatch extends BatchRef {
   readonly position: number
 }
 
-const windowBytes = 1024 * 1024
+const defaultWindowBytes = 1024 * 1024
+
+export interface ScanOptions {
+  readonly diskClass?: DiskClass
+  /** Read in one piece, but for batches that are larger. */
+  readonly windowBytes?: number
+}
 
 /**
  * The batches in [from, to), in order, grouped by how they were read. Ends where a header is not one of a batch or a batch is
@@ -24,7 +30,7 @@ const windowBytes = 1024 * 1024
 export async function* scanBatches(
   file: DiskFile,
   range: { readonly from: number; readonly to: number },
-  diskClass: DiskClass = 'read',
+  { diskClass = 'read', windowBytes = defaultWindowBytes }: ScanOptions = {},
 ): AsyncGenerator<readonly ScannedBatch[], void, undefined> {
   let position = range.from
   let wanted = windowBytes

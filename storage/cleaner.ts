@@ -21,8 +21,10 @@ import type { AbortedEntry } from './producer-state.ts'
 import { replaceSegments } from './segment-swap.ts'
 import { maxRelativeOffset, Segment } from './segment.ts'
 
-/** Written in one piece. */
-const writeBytes = 512 * 1024
+/** What a cleaning reads and writes with when nobody says. */
+const defaultIoBufferBytes = 512 * 1024
+/** The least that is read or written in one piece. */
+const smallestPieceBytes = 4 * 1024
 /** So much is cleaned between two calls of `pace`. */
 const paceBytes = 128 * 1024
 /** The larger of an index entry, as in append-plan. */
@@ -35,6 +37,10 @@ export interface CleanerParts {
   readonly bufferBytes: number
   /** `log.cleaner.io.buffer.load.factor`: the share of the offset map that may be filled. */
   readonly loadFactor: number
+  /** `log.cleaner.io.buffer.size`: what reading and writing may take, half each. Larger batches take more. */
+  readonly ioBufferBytes?: number
+  /** Hears by how many bytes the offset map has grown, negative when it goes. */
+  readonly onMemory?: (grownBytes: number) => void
 }
 
 /** What a cleaning of a log would have to do. */
@@ -148,6 +154,7 @@ class Cleaning {
   readonly #snapshot: Snapshot
   readonly #options: CleanOptions & CleanerParts
   readonly #limits: RecordLimits
+  readonly #pieceBytes: number
   /** Of the log, as this cleaning knows it. */
   #generation: number
   #unpacedBytes = 0
@@ -158,11 +165,30 @@ class Cleaning {
     this.#generation = snapshot.generation
     this.#options = options
     this.#limits = { maxDecompressedBytes: log.state.config.maxDecompressedMessageBytes }
+    this.#pieceBytes = Math.max(smallestPieceBytes, (options.ioBufferBytes ?? defaultIoBufferBytes) / 2)
   }
 
   async run(): Promise<Cleaned> {
+    const slots = this.#slotCount()
+    const { onMemory } = this.#options
+    onMemory?.(slots * bytesPerSlot)
+    try {
+      return await this.#clean(await this.#fillMap(slots))
+    } finally {
+      onMemory?.(-slots * bytesPerSlot)
+    }
+  }
+
+  /** As many keys as there can be, or as the memory is good for. */
+  #slotCount(): number {
+    const { firstDirtyOffset, firstUncleanableOffset } = this.#snapshot.cleanable
+    const { bufferBytes, loadFactor } = this.#options
+    const offsets = Number(firstUncleanableOffset - firstDirtyOffset)
+    return Math.max(16, Math.min(Math.floor(bufferBytes / bytesPerSlot), Math.ceil(offsets / loadFactor) + 1))
+  }
+
+  async #clean(map: OffsetMap): Promise<Cleaned> {
     const { cleanable, segments, aborted, lastRecords } = this.#snapshot
-    const map = await this.#fillMap()
     const cleanedOffset = map.latestOffset + 1n
     const { config } = this.#log.state
     const rules: CleaningRules = {
@@ -185,12 +211,10 @@ class Cleaning {
   }
 
   /** Reads the dirty range up to where the map is full. */
-  async #fillMap(): Promise<OffsetMap> {
+  async #fillMap(slots: number): Promise<OffsetMap> {
     const { cleanable, segments, aborted } = this.#snapshot
     const { firstDirtyOffset, firstUncleanableOffset } = cleanable
-    const { digest, bufferBytes, loadFactor } = this.#options
-    const offsets = Number(firstUncleanableOffset - firstDirtyOffset)
-    const slots = Math.max(16, Math.min(Math.floor(bufferBytes / bytesPerSlot), Math.ceil(offsets / loadFactor) + 1))
+    const { digest, loadFactor } = this.#options
     const map = new OffsetMap({ slots, loadFactor, digest, baseOffset: firstDirtyOffset })
     const transactions = new CleanedTransactions(aborted.filter((entry) => entry.lastOffset >= firstDirtyOffset))
     for (const [index, segment] of segments.entries()) {
@@ -304,7 +328,7 @@ class Cleaning {
           waiting.push(kept)
           waitingBytes += kept.bytes.length
         }
-        return waitingBytes >= writeBytes ? flush().then(() => false) : false
+        return waitingBytes >= this.#pieceBytes ? flush().then(() => false) : false
       })
       await flush()
     }
@@ -332,7 +356,7 @@ class Cleaning {
     visit: (batch: BatchRef) => boolean | Promise<boolean>,
   ): Promise<boolean> {
     let position = from
-    for await (const batches of segment.scan(from, 'housekeeping')) {
+    for await (const batches of segment.scan(from, { diskClass: 'housekeeping', windowBytes: this.#pieceBytes })) {
       for (const batch of batches) {
         this.#checkOngoing()
         if (!verifyCrc(batch)) {

@@ -7,7 +7,7 @@
 import { strict as assert } from 'node:assert'
 import { crc32c } from '../protocol/crc32c.ts'
 import { lastOffsetOf, type BatchHeader } from '../protocol/records/batch.ts'
-import { batchesIn, scanBatches, type ScannedBatch } from './batch-scan.ts'
+import { batchesIn, scanBatches, type ScannedBatch, type ScanOptions } from './batch-scan.ts'
 import { DiskError, type Disk, type DiskClass, type FileStat } from './disk.ts'
 import { abortedEntryBytes, decodeAbortedEntries, encodeAbortedEntries } from './index-files.ts'
 import { OpenFiles, PooledFile } from './open-files.ts'
@@ -299,8 +299,8 @@ export class Segment {
   }
 
   /** The batches from a position on, up to what is noted now. */
-  scan(from = 0, diskClass?: DiskClass): AsyncGenerator<readonly ScannedBatch[], void, undefined> {
-    return scanBatches(this.#file, { from, to: this.#sizeBytes }, diskClass)
+  scan(from = 0, options?: ScanOptions): AsyncGenerator<readonly ScannedBatch[], void, undefined> {
+    return scanBatches(this.#file, { from, to: this.#sizeBytes }, options)
   }
 
   /** What lies in the file behind what is noted: for recovery. */

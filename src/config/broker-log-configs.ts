@@ -17,7 +17,7 @@ export const logConfigs = {
     default: 134_217_728n,
     update: 'cluster-wide',
     acts: true,
-    doc: 'The memory, in bytes, in which a cleaning remembers keys: 24 bytes each. Taken while a log is cleaned, and no more of it than the log can need.',
+    doc: 'The memory, in bytes, in which a cleaning remembers keys: 24 bytes each. Taken while a log is cleaned, no more of it than the log can need, and at most a quarter of titorelli.memory.budget.bytes.',
   },
   'log.cleaner.delete.retention.ms': { type: 'LONG', default: 86_400_000n, min: 0n, update: 'cluster-wide' },
   'log.cleaner.enable': {
@@ -33,7 +33,14 @@ export const logConfigs = {
     acts: true,
     doc: 'The share of log.cleaner.dedupe.buffer.size that is filled before a cleaning stops taking in new keys.',
   },
-  'log.cleaner.io.buffer.size': { type: 'INT', default: 524_288, min: 0, update: 'cluster-wide' },
+  'log.cleaner.io.buffer.size': {
+    type: 'INT',
+    default: 524_288,
+    min: 0,
+    update: 'cluster-wide',
+    acts: true,
+    doc: 'The memory, in bytes, for reading and for writing in a cleaning: half of it each, and more where a batch is larger.',
+  },
   'log.cleaner.io.max.bytes.per.second': {
     type: 'DOUBLE',
     default: 1.7976931348623157e308,

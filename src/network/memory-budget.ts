@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 
 /**
  * Who holds memory: frames that arrived, appends that wait for their write, the tails of logs kept for consumers, answers
- * that clients have not taken, and bytes on their way through links.
+ * that clients have not taken, what compaction remembers of keys, and bytes on their way through links.
  */
-export const memoryKinds = ['request', 'append', 'tail', 'response', 'link'] as const
+export const memoryKinds = ['request', 'append', 'tail', 'response', 'cleaner', 'link'] as const
 export type MemoryKind = (typeof memoryKinds)[number]
 type ClientMemoryKind = Exclude<MemoryKind, 'link'>
 
@@ -54,7 +54,7 @@ const limitBytesDefault = 512 * 1024 * 1024
 export class MemoryBudget {
   readonly limitBytes: number
   readonly linkShareBytes: number
-  readonly #used: Record<MemoryKind, number> = { request: 0, append: 0, tail: 0, response: 0, link: 0 }
+  readonly #used: Record<MemoryKind, number> = { request: 0, append: 0, tail: 0, response: 0, cleaner: 0, link: 0 }
   #clientBytes = 0
   #pressure: MemoryPressure = 'none'
   readonly #marks: Record<Exclude<MemoryPressure, 'none'>, number>

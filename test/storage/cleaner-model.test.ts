@@ -21,8 +21,9 @@ for (let seed = 0; seed < 24; seed++) {
   test(`a compacted log has the newest value of every key, whatever crashes (seed ${seed}${isMirror ? ', a mirror' : ''})`, async () => {
     const random = seededNumbers(seed)
     const model = new CompactedModel(random, { isMirror })
-    // A map for some keys only, and no tail, in some of the runs.
-    const cleaner = { ...testCleaner, bufferBytes: seed % 4 === 1 ? 24 * 8 : testCleaner.bufferBytes }
+    // A map for some keys only, pieces of a few KiB, and no tail, in some of the runs.
+    const bufferBytes = seed % 4 === 1 ? 24 * 8 : testCleaner.bufferBytes
+    const cleaner = { ...testCleaner, bufferBytes, ioBufferBytes: seed % 3 === 0 ? 0 : 524_288 }
     const options = { cleaner, tailBudget: new TailBudget(seed % 2 === 0 ? 1 : 1_000_000) }
     let disk = new CrashDisk(random)
     let store = await openTestStore({ disk, ...options })

@@ -338,3 +338,22 @@ test('the history of leader epochs stays what it was, also after a restart, when
   const clean2 = await openTestStore(options)
   assert.deepEqual(await endsOf(clean2, await openTestLog(clean2, { isMirror: true, config: compact })), before)
 })
+
+test('the memory of the offset map is told while a log is cleaned, and given back also where the cleaning fails', async () => {
+  const grown: number[] = []
+  const used = () => grown.reduce((sum, bytes) => sum + bytes, 0)
+  const cleaner = { ...testCleaner, bufferBytes: 24 * 1000, onMemory: (bytes: number) => void grown.push(bytes) }
+  const { store, log } = await openLog({}, { cleaner })
+  await write(store, log, numbered(12))
+  assert((await clean(store)).cleaned)
+  const [taken, back] = grown
+  assert(taken && taken > 0 && taken < 24 * 100, 'no more than the log can need')
+  assert.deepEqual([back, used()], [-taken, 0])
+  await write(store, log, numbered(12))
+  const stopping = new AbortController()
+  const pace = () => Promise.resolve()
+  const report = clean(store, { signal: stopping.signal, pace })
+  stopping.abort()
+  assert.equal((await report).cleaned, undefined)
+  assert.equal(used(), 0)
+})

@@ -6,11 +6,15 @@ import { zeroUuid } from '../../protocol/schema.ts'
 import { splitBatches } from '../../protocol/records/batch.ts'
 import type { CleaningReport, CleanOptions, LogHandle, LogStore } from '../../storage/log-store.ts'
 import { MemoryDisk } from '../../storage/memory-disk.ts'
-import { brokerConfigOf } from '../../src/config/broker-config.ts'
+import { brokerConfigOf, defaultBrokerConfig } from '../../src/config/broker-config.ts'
 import type { Logger } from '../../src/environment/environment.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
 import { SimulatedClock } from '../../src/environment/simulated-clock.ts'
-import { keepClean } from '../../src/topics/log-cleaning.ts'
+import { emptyImage } from '../../src/metadata/image.ts'
+import type { MetadataImage } from '../../src/metadata/metadata-store.ts'
+import { MemoryBudget } from '../../src/network/memory-budget.ts'
+import { CurrentConfig } from '../../src/topics/current-config.ts'
+import { cleanerPartsOf, keepClean } from '../../src/topics/log-cleaning.ts'
 import { startTestBroker } from '../support/broker.ts'
 
 const cleaned = { label: 'orders-0', bytesBefore: 10, bytesAfter: 5 }
@@ -22,8 +26,26 @@ function start(configs: Record<string, string>, clean: (options: CleanOptions) =
   const note = (_: object, message: string): void => void lines.push(message)
   const logger: Logger = { debug: () => {}, info: note, warn: note, error: note, child: () => logger }
   const clock = new SimulatedClock(nodeClock)
-  const cleaning = keepClean({ environment: { clock, logger }, config: parsed.config, logs: { clean } })
-  return { clock, lines, cleaning }
+  const metadata = new ScriptedConfigs()
+  const cleaning = keepClean({ environment: { clock, logger }, config: parsed.config, metadata, logs: { clean } })
+  return { clock, lines, cleaning, metadata }
+}
+
+/** Broker configs as the metadata log has them. */
+class ScriptedConfigs {
+  image: MetadataImage = emptyImage
+  readonly #listeners = new Set<(image: MetadataImage, previous: MetadataImage) => void>()
+
+  onImage(listener: (image: MetadataImage, previous: MetadataImage) => void): Disposable {
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
+  }
+
+  set(configs: Record<string, string>): void {
+    const previous = this.image
+    this.image = { ...previous, brokerConfigs: new Map([['', new Map(Object.entries(configs))]]) }
+    for (const listener of this.#listeners) listener(this.image, previous)
+  }
 }
 
 function turn(): Promise<void> {
@@ -89,6 +111,51 @@ test('a cleaning goes no faster than log.cleaner.io.max.bytes.per.second, and a 
   await turn()
   assert.equal(pacedBytes, 1_000)
   await cleaning.stop()
+})
+
+test('log.cleaner.backoff.ms and log.cleaner.io.max.bytes.per.second act as soon as they are set', async () => {
+  let pacedBytes = 0
+  let calls = 0
+  const { clock, cleaning, metadata } = start(
+    { 'log.cleaner.backoff.ms': '500', 'log.cleaner.io.max.bytes.per.second': '1000' },
+    async ({ pace }) => {
+      calls += 1
+      if (calls === 2) for (; pacedBytes < 4_000; pacedBytes += 1_000) await pace(1_000)
+      return { failures: [] }
+    },
+  )
+  await turn()
+  assert.equal(calls, 1)
+  metadata.set({ 'log.cleaner.io.max.bytes.per.second': '2000', 'log.cleaner.backoff.ms': '50' })
+  await turn()
+  assert.equal(calls, 2, 'a change ends the pause')
+  await clock.advance(1_000)
+  assert.equal(pacedBytes, 2_000)
+  await clock.advance(1_000)
+  await turn()
+  assert.equal(pacedBytes, 4_000)
+  await clock.advance(50)
+  await turn()
+  assert.equal(calls, 3)
+  await cleaning.stop()
+})
+
+test('what a cleaning works with follows the configs, within a quarter of the memory budget', () => {
+  const metadata = new ScriptedConfigs()
+  const memory = new MemoryBudget({ limitBytes: 400_000 })
+  const parts = cleanerPartsOf(new CurrentConfig(metadata, defaultBrokerConfig()), memory)
+  assert(parts)
+  assert.deepEqual([parts.bufferBytes, parts.loadFactor, parts.ioBufferBytes], [100_000, 0.9, 524_288])
+  metadata.set({
+    'log.cleaner.dedupe.buffer.size': '50000',
+    'log.cleaner.io.buffer.load.factor': '0.5',
+    'log.cleaner.io.buffer.size': '8192',
+  })
+  assert.deepEqual([parts.bufferBytes, parts.loadFactor, parts.ioBufferBytes], [50_000, 0.5, 8_192])
+  parts.onMemory?.(24)
+  assert.equal(memory.usedBytesOf('cleaner'), 24)
+  parts.onMemory?.(-24)
+  assert.equal(memory.usedBytes, 0)
 })
 
 test('the committed offsets of groups are compacted, and there after a restart', async (t) => {
