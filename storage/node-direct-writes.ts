@@ -3,8 +3,8 @@
  * for a fraction of the processor time (measured for 4 KiB: 5 us instead of 16, and 6 instead of 36 until the caller hears).
  *
  * A write may have to wait all the same: for a disk that can't keep up with dirty pages, for memory, for a running sync. Who
- * waits here holds up the whole process. So larger writes, and all that meet a running sync, go to the pool; and when one has
- * waited, the next ones do, too, for ten times as long: of the process's time no more than a tenth is lost to that.
+ * waits here holds up the whole process. So larger writes, and all that meet a running sync, go to the pool; and so do the next
+ * ones when some have waited, as long as it takes that no more than a tenth of the time is lost to waiting.
  */
 import * as fs from 'node:fs'
 
@@ -12,10 +12,12 @@ import * as fs from 'node:fs'
 const largestBytes = 32 * 1024
 /** What one `writev` takes at most on Linux and macOS. */
 const maxVectors = 1024
-/** A write that took so long has waited for something. */
-const slowMs = 1
-/** So many times as long as a write had to wait, the next ones go to the pool. */
-const pauseFactor = 10
+/** What takes longer has waited for something. */
+const usualMs = 0.1
+/** Of the time, what may be lost to waiting. */
+const waitingShare = 0.1
+/** So much may be lost at once before the pool has to help. */
+const burstMs = 10
 
 export interface DirectWritesOptions {
   /** A monotonous clock, in milliseconds. */
@@ -28,7 +30,9 @@ export class DirectWrites {
   readonly #nowMs: () => number
   readonly #write: (fd: number, chunks: readonly Uint8Array[], position: number) => number
   #runningSyncs = 0
-  #pausedUntilMs = 0
+  /** What was lost to waiting, less what may be lost in the time since. */
+  #lostMs = 0
+  #knownAtMs = 0
   #turn: Promise<void> | undefined
 
   constructor(options: DirectWritesOptions = {}) {
@@ -45,13 +49,13 @@ export class DirectWrites {
   tryWrite(fd: number, chunks: readonly Uint8Array[], at: { position: number; sizeBytes: number }): number | undefined {
     if (at.sizeBytes > largestBytes || chunks.length > maxVectors || this.#runningSyncs > 0) return undefined
     const startMs = this.#nowMs()
-    if (startMs < this.#pausedUntilMs) return undefined
+    this.#lostMs = Math.max(0, this.#lostMs - (startMs - this.#knownAtMs) * waitingShare)
+    this.#knownAtMs = startMs
+    if (this.#lostMs >= burstMs) return undefined
     try {
       return this.#write(fd, chunks, at.position)
     } finally {
-      const endMs = this.#nowMs()
-      const tookMs = endMs - startMs
-      if (tookMs >= slowMs) this.#pausedUntilMs = endMs + tookMs * pauseFactor
+      this.#lostMs += Math.max(0, this.#nowMs() - startMs - usualMs)
     }
   }
 
