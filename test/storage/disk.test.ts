@@ -81,7 +81,7 @@ test('when small writes have to wait the next ones go to the threads, so that a 
     const startMs = script.nowMs
     while (script.nowMs < startMs + 20_000) {
       script.takesMs = waitedMs
-      if (write() !== undefined) lostMs += waitedMs
+      if (write() !== undefined) lostMs += waitedMs - 0.1
       script.nowMs += 0.1
     }
     const share = lostMs / (script.nowMs - startMs)
