@@ -73,7 +73,14 @@ test('a table has a row for each peer of a workload, and a column for each metri
 
 test('a missed target stands out', () => {
   const results = { 'produce-1k': { titorelli: rates(1), kafka: rates(2) } }
-  assert.match(textOf(results), /at least 1 x kafka +0\.5 +MISSED/)
+  assert.match(textOf({ results, failures: [] }), /at least 1 x kafka +0\.5 +MISSED/)
+})
+
+test('a round that failed is named, and is in no table', () => {
+  const failures = [{ workload: 'produce-1k', peer: 'kfake', reason: 'it lost 7 records' }]
+  const text = textOf({ results: { 'produce-1k': { kfake: [] } }, failures })
+  assert.match(text, /^produce-1k +kfake +0$/m)
+  assert.match(text, /FAILED: a round of produce-1k for kfake: it lost 7 records/)
 })
 
 test('a section of a document is replaced between its markers, and nothing else', () => {

@@ -43,6 +43,7 @@ extern void rd_kafka_conf_set_dr_msg_cb(rd_kafka_conf_t *, void (*)(rd_kafka_t *
 extern rd_kafka_t *rd_kafka_new(int, rd_kafka_conf_t *, char *, size_t);
 extern rd_kafka_topic_t *rd_kafka_topic_new(rd_kafka_t *, const char *, rd_kafka_topic_conf_t *);
 extern int rd_kafka_produce(rd_kafka_topic_t *, int32_t, int, void *, size_t, const void *, size_t, void *);
+extern const char *rd_kafka_err2str(int);
 extern int rd_kafka_poll(rd_kafka_t *, int);
 extern int rd_kafka_flush(rd_kafka_t *, int);
 extern rd_kafka_queue_t *rd_kafka_queue_new(rd_kafka_t *);
@@ -53,11 +54,12 @@ extern void rd_kafka_message_destroy(rd_kafka_message_t *);
 
 static char error[512];
 static long delivered, failed;
+static int first_failure;
 
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque) {
   (void)client, (void)opaque;
-  if (message->err) failed++;
-  else delivered++;
+  if (message->err && failed++ == 0) first_failure = message->err;
+  if (!message->err) delivered++;
 }
 
 static double seconds(void) {
@@ -106,7 +108,8 @@ static void produce(rd_kafka_conf_t *conf, const char *topic_name, long records,
   }
   rd_kafka_flush(client, 120000);
   double elapsed = seconds() - started;
-  if (delivered != records) fprintf(stderr, "load: %ld of %ld records were delivered\n", delivered, records);
+  if (delivered != records)
+    fprintf(stderr, "load: %ld of %ld records were delivered: %s\n", delivered, records, rd_kafka_err2str(first_failure));
   report(delivered, (double)delivered * (double)size, elapsed);
 }
 

@@ -11,6 +11,14 @@ export interface Report {
   readonly commit: string
   readonly machine: string
   readonly results: Results
+  /** Rounds that came to nothing: they are in no result. */
+  readonly failures: readonly Failure[]
+}
+
+export interface Failure {
+  readonly workload: string
+  readonly peer: string
+  readonly reason: string
 }
 
 /** Of text in docs/benchmarks.md. */
@@ -56,6 +64,10 @@ export function verdictsOf(results: Results): Verdict[] {
   )
 }
 
+function failureText({ workload, peer, reason }: Failure): string {
+  return `a round of ${workload} for ${peer}: ${reason}`
+}
+
 function verdictTable(verdicts: readonly Verdict[]): Table {
   const rows = verdicts.map(({ workload, metric, wanted, value, isMet }) => [
     workload,
@@ -68,10 +80,10 @@ function verdictTable(verdicts: readonly Verdict[]): Table {
 }
 
 /** For the terminal. */
-export function textOf(results: Results): string {
+export function textOf({ results, failures }: Pick<Report, 'results' | 'failures'>): string {
   const verdicts = verdictsOf(results)
   const tables = [...tablesOf(results), ...(verdicts.length > 0 ? [verdictTable(verdicts)] : [])]
-  return tables.map(plain).join('\n\n')
+  return [...tables.map(plain), ...failures.map((failure) => `FAILED: ${failureText(failure)}`)].join('\n\n')
 }
 
 function plain(table: Table): string {
@@ -111,7 +123,7 @@ export function sectionsOf(report: Report): Record<string, string> {
         peers[name as PeerName],
       ]),
     ]),
-    results: tablesOf(report.results).map(markdown).join('\n\n'),
+    results: [...tablesOf(report.results).map(markdown), ...failedItems(report.failures)].join('\n\n'),
     targets: markdown(verdictTable(verdictsOf(report.results))),
   }
 }
@@ -124,6 +136,11 @@ function itemOf({ name, measures, quick, full }: Workload): string {
     lines[lines.length - 1] += ` ${word}`
   }
   return lines.join('\n')
+}
+
+function failedItems(failures: readonly Failure[]): string[] {
+  if (failures.length === 0) return []
+  return [`Rounds that failed, and are not counted:\n\n${failures.map((one) => `- ${failureText(one)}`).join('\n')}`]
 }
 
 function sizeText({ rounds, bytes }: { readonly rounds: number; readonly bytes: number }): string {

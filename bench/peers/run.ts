@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util'
 import { Bench, type Mode } from './bench.ts'
 import type { Round } from './metrics.ts'
 import { peerNames, peers, type PeerName } from './peers.ts'
-import { sectionsOf, textOf, withSections, type Report } from './report.ts'
+import { sectionsOf, textOf, withSections, type Failure, type Report } from './report.ts'
 import { workloads, type Workload } from './workloads.ts'
 
 const document = new URL('../../docs/benchmarks.md', import.meta.url)
@@ -41,7 +41,8 @@ if (values.list) {
   for (const name of peerNames) console.log(`${name.padEnd(14)} ${peers[name]}`)
 } else {
   const report = values.from === undefined ? await run() : (JSON.parse(await readFile(values.from, 'utf8')) as Report)
-  console.log(`\n${textOf(report.results)}`)
+  console.log(`\n${textOf(report)}`)
+  if (report.failures.some(({ peer }) => peer === 'titorelli')) process.exitCode = 1
   const text = `${JSON.stringify(report, null, 2)}\n`
   if (values.json !== undefined) await writeFile(values.json, text)
   if (values.write) {
@@ -75,23 +76,32 @@ async function run(): Promise<Report> {
     })
   }
   const results: Record<string, Record<string, Round[]>> = {}
+  const failures: Failure[] = []
   try {
     for (const workload of workloads) {
       if (!chosen.includes(workload.name)) continue
       const its = workload.peers.filter((name) => chosenPeers.includes(name))
-      if (its.length > 0) results[workload.name] = await runWorkload(bench, workload, its)
+      if (its.length > 0) results[workload.name] = await runWorkload(bench, workload, { names: its, failures })
     }
   } finally {
     await bench.close()
   }
   const seconds = Math.round((performance.now() - startedMs) / 1000)
-  return { date: new Date().toISOString(), mode, seconds, commit: commit(), machine: await machine(), results }
+  return {
+    date: new Date().toISOString(),
+    mode,
+    seconds,
+    commit: commit(),
+    machine: await machine(),
+    results,
+    failures,
+  }
 }
 
 async function runWorkload(
   bench: Bench,
   workload: Workload,
-  names: readonly PeerName[],
+  { names, failures }: { readonly names: readonly PeerName[]; readonly failures: Failure[] },
 ): Promise<Record<string, Round[]>> {
   const size = workload[bench.mode]
   const rounds = Math.max(1, Math.round(size.rounds * Math.min(1, bench.scale)))
@@ -100,7 +110,13 @@ async function runWorkload(
   bench.say(workload.name)
   for (let round = 0; round < rounds; round++) {
     const one = async (name: PeerName): Promise<void> => {
-      byPeer[name]!.push(await workload.run(bench, name, size.bytes * bench.scale))
+      try {
+        byPeer[name]!.push(await workload.run(bench, name, size.bytes * bench.scale))
+      } catch (error) {
+        const reason = (error instanceof Error ? error.message : String(error)).trim().split('\n').at(-1)!
+        failures.push({ workload: workload.name, peer: name, reason })
+        bench.say(`a round of ${name} failed: ${reason}`)
+      }
     }
     if (workload.brokers === 'own-at-once') await Promise.all(names.map(one))
     else for (const name of round % 2 === 0 ? names : names.toReversed()) await one(name)
