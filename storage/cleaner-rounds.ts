@@ -27,6 +27,8 @@ export class CleanerRounds {
   readonly #cleaned: Map<string, CleanedOffset>
   readonly #uncleanable = new WeakSet<PartitionLog>()
   #saving: Promise<void> = Promise.resolve()
+  /** The file may have lines that hold no more: the last attempt to write it failed. */
+  #isUnsaved = false
   #round: Promise<unknown> = Promise.resolve()
 
   private constructor(disk: Disk, path: string, cleaned: Map<string, CleanedOffset>) {
@@ -52,13 +54,13 @@ export class CleanerRounds {
 
   /** To be called before a log is cut at `offset`, and with its new end when that is done. */
   async cut(log: PartitionLog, offset: bigint): Promise<void> {
-    if ((this.cleanedOffset(log) ?? 0n) > offset) await this.forget([log])
+    await this.forget((this.cleanedOffset(log) ?? 0n) > offset ? [log] : [])
   }
 
   /** To be called before logs are deleted or emptied. */
   async forget(logs: readonly PartitionLog[]): Promise<void> {
     const known = logs.filter((log) => this.#cleaned.delete(log.label))
-    if (known.length > 0) await this.#save()
+    if (known.length > 0 || this.#isUnsaved) await this.#save()
   }
 
   /** Compacts the log with the largest share of dirty bytes among those that are worth it or due. */
@@ -106,9 +108,15 @@ export class CleanerRounds {
 
   /** Writes all lines; calls follow each other, and each writes what is known when it begins. */
   #save(): Promise<void> {
-    const mine = this.#saving.then(() => this.#disk.replaceFile(this.#path, formatOffsets([...this.#cleaned.values()])))
+    const mine = this.#saving.then(() => this.#write())
     this.#saving = mine.catch(() => undefined)
     return mine
+  }
+
+  async #write(): Promise<void> {
+    this.#isUnsaved = true
+    await this.#disk.replaceFile(this.#path, formatOffsets([...this.#cleaned.values()]))
+    this.#isUnsaved = false
   }
 }
 

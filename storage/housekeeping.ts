@@ -47,7 +47,7 @@ export async function checkFiles(log: PartitionLog, options: { readonly all: boo
   // Alone, so that nothing of the log is being renamed or removed by itself.
   await log.exclusive(async () => {
     try {
-      const lost = await findLostFile(state, { ...options, isWritten: log.sync.isDue })
+      const lost = await findLostFile(state, { ...options, isWritten: log.sync.hasWrites })
       if (lost !== undefined) log.goOffline(lost)
     } catch (error) {
       failureOf(error) // a disk that can't be asked proves nothing

@@ -11,6 +11,7 @@ import type { Segment } from './segment.ts'
 export class SegmentSync {
   readonly #state: LogState
   #written = new Set<Segment>()
+  /** True at first: the process before this one may have been killed behind a file that it created or removed. */
   #isDirectoryChanged = true
   #last: Promise<void> = Promise.resolve()
   /** Everything below is durable. */
@@ -26,11 +27,15 @@ export class SegmentSync {
     for (const segment of state.segments) {
       if (!segment.isEmpty && segment.nextOffset > noted) this.#written.add(segment)
     }
-    this.#isDirectoryChanged = this.#written.size > 0 || state.noted === undefined
   }
 
   get isDue(): boolean {
-    return this.#written.size > 0 || this.#isDirectoryChanged
+    return this.hasWrites || this.#isDirectoryChanged
+  }
+
+  /** Whether something was written that no sync has covered. */
+  get hasWrites(): boolean {
+    return this.#written.size > 0
   }
 
   /** Records below `offset` that no sync has covered. */

@@ -147,6 +147,23 @@ test("where a cleaning ended is kept in a file of Kafka's format, which goes bef
   assert.equal(await lines(), '0\n0\n')
 })
 
+test('a line that could not be taken away for lack of room goes before the log is cut after all', async () => {
+  const disk = new CrashDisk(seededNumbers(1))
+  const { store, log } = await openLog({}, { disk })
+  await write(store, log, numbered(12))
+  await clean(store)
+  const lines = async (): Promise<string> => Buffer.from(await disk.readFile('cleaner-offset-checkpoint')).toString()
+  const before = await lines()
+  disk.capacityBytes = 0
+  const fence = { lease: 'link', fenceEpoch: 1n }
+  const refused = await store.truncateTo(log, 5n, fence)
+  assert(!refused.ok && refused.code === 'NO_SPACE')
+  assert.equal(await lines(), before)
+  disk.capacityBytes = Infinity
+  assert((await store.truncateTo(log, 5n, fence)).ok)
+  assert.equal(await lines(), '0\n0\n')
+})
+
 test('a topic that is created again under its name begins dirty', async () => {
   const disk = testDisk()
   const { store, log } = await openLog({}, { disk })

@@ -4,6 +4,7 @@
  */
 import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
+import type { PartitionLog } from '../../storage/log.ts'
 import { append, must, openTestLog, openTestStore, readAllValues, testBatch } from '../support/logs.ts'
 import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
 import { cutEverywhere, seedsOf } from '../support/power-cuts.ts'
@@ -91,6 +92,45 @@ for (const seed of seedsOf(1)) {
     t.diagnostic(`${cuts} cuts`)
   })
 }
+
+for (const seed of seedsOf(1)) {
+  test(`after kill -9 at any disk call all that was found is durable with what is synced next (seed ${seed})`, async () => {
+    for (let call = 1; ; call++) {
+      const disk = new CrashDisk(seededNumbers(seed * 1_000 + call))
+      disk.failAt(call)
+      const isOver = await run(disk, promises()).then(
+        () => disk.callCount < call,
+        () => false,
+      )
+      const next = disk.kill()
+      const { store, log } = await reopen(next)
+      const values = await readAllValues(store, log)
+      must(await append(store, log, { durable: true }))
+      const last = await reopen(next.crash())
+      assert.deepEqual(await readAllValues(last.store, last.log), [...values, 'value'], `call ${call}`)
+      if (isOver) break
+    }
+  })
+}
+
+test('the name of a segment that was begun before kill -9 is durable with what is synced to it', async () => {
+  const disk = new CrashDisk(() => 0)
+  const one = { config: { segmentBytes: 150 } }
+  const store = await openTestStore({ disk })
+  const log = (await openTestLog(store, one)) as PartitionLog
+  must(await append(store, log))
+  await log.checkpoint.run()
+  disk.fault = (operation, path) => (operation === 'write' && path.endsWith('1.log') ? 'IO' : undefined)
+  const failing = append(store, log, { batches: [testBatch({ valueBytes: 100 })] })
+  while (!disk.paths.includes('orders-0/00000000000000000001.log'))
+    await new Promise((resolve) => setImmediate(resolve))
+  const next = disk.kill()
+  await failing
+  const again = await openTestStore({ disk: next })
+  must(await append(again, await openTestLog(again, one), { durable: true }))
+  const last = await openTestStore({ disk: next.crash() })
+  assert.deepEqual(await readAllValues(last, await openTestLog(last, one)), ['value', 'value'])
+})
 
 test('the end of a segment is never lost from under the next one', async () => {
   for (let seed = 1; seed <= 100; seed++) {
