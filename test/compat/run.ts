@@ -39,9 +39,9 @@ async function showPeers(all: readonly Result[]): Promise<void> {
       skipped++
       console.log(`  ${peer}: SKIPPED, ${missing}`)
       if (process.env['CI'] && isWhole) failed.push(`${peer} was skipped: ${missing}`)
-    } else {
+    } else if (isWhole) {
       console.log(`  ${peer}: DID NOT RUN`)
-      if (isWhole) failed.push(`${peer} did not run although this machine has what it needs`)
+      failed.push(`${peer} did not run although this machine has what it needs`)
     }
   }
   console.log(`${peerNames.length} peers are listed, ${skipped} were skipped`)

@@ -57,9 +57,11 @@ function clientRow(peer: PeerName, results: readonly Result[]): string[] {
 }
 
 /** A row of `kafka-tools.compat.ts` is the command that was typed; another test is its name, within the test around it. */
-function describe({ peer, what }: Result): string {
-  const last = what.split(' > ').at(-1)!
-  return last.startsWith(`${peer} `) ? `\`${last}\`` : what.replaceAll(' > ', ': ')
+function describe({ what }: Result): string {
+  const names = what.split(' > ')
+  const last = names.at(-1)!
+  const isCommand = names.length > 1 && (toolNames as readonly string[]).includes(last.split(' ')[0]!)
+  return isCommand ? `\`${last}\`` : names.join(': ')
 }
 
 function passedElsewhere(peer: PeerName, results: readonly Result[]): string[] {
