@@ -22,7 +22,8 @@ export function seedsOf(fewSeeds: number): number[] {
 
 /**
  * Runs the scenario once for each of its disk calls, with the power cut there, and every other time again while what is
- * found is opened. Returns the number of cuts.
+ * found is opened. Now and then only the process ends there, and the power goes after the next one has opened all. Returns the
+ * number of cuts.
  */
 export async function cutEverywhere<Promised>(seed: number, scenario: Scenario<Promised>): Promise<number> {
   const whole = new CrashDisk(seededNumbers(seed))
@@ -41,9 +42,12 @@ export async function cutEverywhere<Promised>(seed: number, scenario: Scenario<P
     disk.failAt(call)
     await scenario.run(disk, promised).catch(() => undefined)
     cuts += 1
-    let found = disk.crash()
+    const isKilled = random() < 0.3
     const again = random() < 0.5 ? 1 + Math.floor(random() * 60) : undefined
     try {
+      const last = isKilled ? disk.kill() : disk
+      if (isKilled) await scenario.reopen(last, promised)
+      let found = last.crash()
       if (again !== undefined) {
         found.failAt(again)
         await scenario.reopen(found, promised).catch(() => undefined)
@@ -52,8 +56,9 @@ export async function cutEverywhere<Promised>(seed: number, scenario: Scenario<P
       }
       await scenario.check(found, promised)
     } catch (error) {
-      const where = `seed ${seed}, power cut at call ${call} of ${calls}${again ? ` and at call ${again} of opening` : ''}`
-      throw new Error(where, { cause: error })
+      const what = isKilled ? 'kill -9, an opening, then a power cut' : 'power cut'
+      const where = `seed ${seed}, ${what} at call ${call} of ${calls}`
+      throw new Error(again ? `${where} and at call ${again} of the next opening` : where, { cause: error })
     }
   }
   return cuts
