@@ -345,10 +345,12 @@ export class Segment {
       if (taken && bytes.buffer === buffer.bytes.buffer) return { ...taken, buffer }
       buffer.release()
       if (first >= 0) return taken
-      if (nextSizeBytes === 0 || bytes.length < length) {
-        throw new StorageError('CORRUPT_BATCH', `${this.path} is damaged at position ${position + sizeBytes}`)
-      }
       position += sizeBytes
+      // A size that leads beyond the end would have us wait here for bytes that never come.
+      const isCut = position < to && position + nextSizeBytes > to
+      if (nextSizeBytes === 0 || isCut || bytes.length < length) {
+        throw new StorageError('CORRUPT_BATCH', `${this.path} is damaged at position ${position}`)
+      }
       windowBytes = Math.max(windowBytes, nextSizeBytes)
     }
     return undefined

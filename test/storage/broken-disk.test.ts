@@ -257,3 +257,17 @@ test('a damaged batch of an old segment is an error of its readers, and the log 
   assert.deepEqual(offline, [])
   await appendValues(store, log, ['g'])
 })
+
+test('a batch whose size leads beyond the end of its segment is an error of its readers, who wait for nothing', async () => {
+  const disk = new CrashDisk(seededNumbers(1))
+  const { store, log, offline } = await openOn(disk)
+  await appendValues(store, log, ['a', 'b', 'c', 'd', 'e', 'f'])
+  const old = await disk.open(file(0))
+  await old.write(8, [Uint8Array.of(0, 0, 0x10, 0)])
+  const [read] = await store.read([{ log, offset: 0n, maxBytes: 1e6, isolation: 'uncommitted' }], {
+    maxBytes: 1e6,
+    minOneBatch: true,
+  })
+  assert(!read!.ok && read!.code === 'CORRUPT_BATCH')
+  assert.deepEqual(offline, [])
+})
