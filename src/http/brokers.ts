@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { BrokerState } from '../topics/live-brokers.ts'
 import { HttpError } from './errors.ts'
 import type { HttpParts } from './parts.ts'
-import { checkCluster, ownPath } from './routes.ts'
+import { checkCluster, int32Bounds, ownPath } from './routes.ts'
 import { findTopic } from './topics.ts'
 
 const downSchema = {
@@ -16,7 +16,7 @@ const downSchema = {
 const leaderSchema = {
   body: {
     type: 'object',
-    properties: { broker_id: { type: 'integer' } },
+    properties: { broker_id: { type: 'integer', ...int32Bounds } },
     required: ['broker_id'],
     additionalProperties: false,
   },

@@ -6,7 +6,7 @@ import { KafkaError } from '../errors.ts'
 import { HttpError } from './errors.ts'
 import { askCoordinator } from './kafka.ts'
 import type { HttpParts } from './parts.ts'
-import { checkCluster, ownPath } from './routes.ts'
+import { checkCluster, int32Bounds, ownPath } from './routes.ts'
 import { findPartition, findTopic } from './topics.ts'
 
 interface SetOffset {
@@ -28,7 +28,7 @@ const offsetsSchema = {
         items: {
           type: 'object',
           required: ['topic_name', 'partition_id', 'offset'],
-          properties: { topic_name: { type: 'string' }, partition_id: { type: 'integer' }, offset: {} },
+          properties: { topic_name: { type: 'string' }, partition_id: { type: 'integer', ...int32Bounds }, offset: {} },
         },
       },
     },
@@ -79,6 +79,7 @@ async function commit(parts: HttpParts, groupId: string, offsets: readonly SetOf
 }
 
 function offsetOf({ offset }: SetOffset): bigint {
-  if (typeof offset === 'bigint' || Number.isInteger(offset)) return BigInt(offset)
-  throw new HttpError(400, 400, `got offset ${String(offset)}, expected a whole number`)
+  const isWhole = typeof offset === 'bigint' ? BigInt.asIntN(64, offset) === offset : Number.isSafeInteger(offset)
+  if (isWhole) return BigInt(offset)
+  throw new HttpError(400, 400, `got offset ${String(offset)}, expected a whole number of 64 bits`)
 }

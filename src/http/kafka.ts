@@ -10,7 +10,7 @@ export const askTimeoutMs = 30_000
 
 /** Asks the first broker that lives: any can answer what is not about one partition or one group. */
 export async function ask<A extends Api>(parts: HttpParts, api: A, request: RequestInput<A>): Promise<ResponseOf<A>> {
-  return await parts.kafka.ask(firstBroker(parts), api, request)
+  return await askBroker(parts, { nodeId: firstBroker(parts), api, request })
 }
 
 /** Asks the coordinator of a group. */
@@ -20,7 +20,20 @@ export async function askCoordinator<A extends Api>(
 ): Promise<ResponseOf<A>> {
   const nodeId = parts.groupCoordinators.brokerOf(groupId)
   if (nodeId === undefined) throw new KafkaError('COORDINATOR_NOT_AVAILABLE')
-  return await parts.kafka.ask(nodeId, api, request)
+  return await askBroker(parts, { nodeId, api, request })
+}
+
+/** A request with a value that Kafka's protocol can't carry, a config of 40 kB, is the mistake of who sent it. */
+async function askBroker<A extends Api>(
+  parts: HttpParts,
+  { nodeId, api, request }: { readonly nodeId: number; readonly api: A; readonly request: RequestInput<A> },
+): Promise<ResponseOf<A>> {
+  try {
+    return await parts.kafka.ask(nodeId, api, request)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error // of the writer: what a handler throws has become its answer
+    throw new HttpError(400, 400, `Kafka's protocol can't carry it: ${error.message}`)
+  }
 }
 
 /** The broker that answers what any could. */

@@ -8,6 +8,7 @@ import {
   clusterPath,
   configEntriesSchema,
   configsOf,
+  int16Bounds,
   listOf,
   metadataOf,
   urlOf,
@@ -40,7 +41,7 @@ const createMirrorSchema = {
     properties: {
       source_topic_name: { type: 'string', minLength: 1 },
       mirror_topic_name: { type: ['string', 'null'] },
-      replication_factor: { type: ['integer', 'null'] },
+      replication_factor: { type: ['integer', 'null'], ...int16Bounds },
       configs: configEntriesSchema,
     },
   },

@@ -9,7 +9,7 @@ import { HttpError } from './errors.ts'
 import { askTimeoutMs, checkAnswer } from './kafka.ts'
 import type { HttpParts } from './parts.ts'
 import { partitionOfKey } from './partitioner.ts'
-import { checkCluster, clusterPath } from './routes.ts'
+import { checkCluster, clusterPath, int32Bounds } from './routes.ts'
 import { millisOf, timeText } from './node-time.ts'
 import { findPartition, findTopic } from './topics.ts'
 
@@ -33,7 +33,7 @@ const produceSchema = {
   body: {
     type: 'object',
     properties: {
-      partition_id: { type: ['integer', 'null'] },
+      partition_id: { type: ['integer', 'null'], ...int32Bounds },
       headers: {
         type: ['array', 'null'],
         items: {

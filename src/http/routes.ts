@@ -46,6 +46,10 @@ export interface ConfigEntry {
   readonly value?: string | null
 }
 
+/** What Kafka's protocol carries: a larger number is the mistake of who sent it. */
+export const int16Bounds = { minimum: -32_768, maximum: 32_767 } as const
+export const int32Bounds = { minimum: -2_147_483_648, maximum: 2_147_483_647 } as const
+
 export const configEntriesSchema = {
   type: ['array', 'null'],
   items: {

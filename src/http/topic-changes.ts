@@ -6,7 +6,7 @@ import { DeleteTopics } from '../../protocol/apis/delete-topics.ts'
 import { zeroUuid } from '../../protocol/schema.ts'
 import { ask, askTimeoutMs, checkAnswer } from './kafka.ts'
 import type { HttpParts } from './parts.ts'
-import { checkCluster, clusterPath, configEntriesSchema, type ConfigEntry } from './routes.ts'
+import { checkCluster, clusterPath, configEntriesSchema, int16Bounds, int32Bounds, type ConfigEntry } from './routes.ts'
 import { findTopic, newTopicData, topicData } from './topics.ts'
 
 interface CreateTopicBody {
@@ -19,7 +19,8 @@ interface CreateTopicBody {
   readonly validate_only?: boolean | null
 }
 
-const nullableCount = { type: ['integer', 'null'], minimum: 1 } as const
+const nullableCount = { type: ['integer', 'null'], ...int32Bounds, minimum: 1 } as const
+const nullableFactor = { type: ['integer', 'null'], ...int16Bounds, minimum: 1 } as const
 const createSchema = {
   body: {
     type: 'object',
@@ -27,7 +28,7 @@ const createSchema = {
     properties: {
       topic_name: { type: 'string', minLength: 1 },
       partitions_count: nullableCount,
-      replication_factor: nullableCount,
+      replication_factor: nullableFactor,
       configs: configEntriesSchema,
       replicas_assignments: {
         type: ['array', 'null'],
@@ -35,8 +36,8 @@ const createSchema = {
           type: 'object',
           required: ['partition_id', 'broker_ids'],
           properties: {
-            partition_id: { type: 'integer' },
-            broker_ids: { type: 'array', items: { type: 'integer' } },
+            partition_id: { type: 'integer', ...int32Bounds },
+            broker_ids: { type: 'array', items: { type: 'integer', ...int32Bounds } },
           },
         },
       },
@@ -45,7 +46,11 @@ const createSchema = {
   },
 } as const
 const growSchema = {
-  body: { type: 'object', required: ['partitions_count'], properties: { partitions_count: { type: 'integer' } } },
+  body: {
+    type: 'object',
+    required: ['partitions_count'],
+    properties: { partitions_count: { type: 'integer', ...int32Bounds } },
+  },
 } as const
 
 export function addTopicChangeRoutes(app: FastifyInstance, parts: HttpParts): void {

@@ -371,3 +371,23 @@ test('a group with members is not deleted', async (t) => {
   const { status, body } = await call('DELETE', '/consumer-groups/shop%201')
   assert.deepEqual([status, body['error_code']], [400, 40002])
 })
+
+test("a number or a text that Kafka's protocol can't carry is the sender's mistake, not the broker's", async (t) => {
+  const { call, log } = await start(t, { topics: { orders: 1 } })
+  const requests: readonly (readonly [Method, string, object])[] = [
+    ['PATCH', '/topics/orders', { partitions_count: 1e308 }],
+    ['POST', '/topics', { topic_name: 'new', partitions_count: 2 ** 31 }],
+    ['POST', '/topics', { topic_name: 'new', replication_factor: 65_537 }],
+    ['POST', '/topics/orders/records', { partition_id: 2 ** 32 }],
+    ['PUT', '/topics/orders/configs/retention.ms', { value: '1'.repeat(40_000) }],
+    ['PUT', '/broker-configs/nothing', { value: 'x'.repeat(40_000) }],
+  ]
+  for (const [method, path, body] of requests) {
+    const { status } = await call(method, path, body)
+    assert.equal(status, 400, `${method} ${path} ${JSON.stringify(body).slice(0, 100)}`)
+  }
+  assert.deepEqual(
+    log.filter(({ level }) => level === 'error'),
+    [],
+  )
+})
