@@ -28,6 +28,7 @@ export class Bench {
   #mirrorMaker: MirrorMaker | undefined
   #program: string | undefined
   #topicCount = 0
+  #isClosed = false
 
   constructor(size: { readonly mode: Mode; readonly scale: number }, say: (line: string) => void) {
     this.mode = size.mode
@@ -47,6 +48,7 @@ export class Bench {
   /** A broker that runs; `role` tells several of one name apart. */
   async broker(name: BrokerName, role = 'load'): Promise<Broker> {
     const known = this.#brokers.get(`${name}/${role}`)
+    if (this.#isClosed) throw new Error('the bench is over')
     if (known) return known
     const broker = await makeBroker(name)
     this.#brokers.set(`${name}/${role}`, broker)
@@ -123,7 +125,12 @@ export class Bench {
     return this.#mirrorMaker
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.#mirrorMaker?.end()
     for (const broker of this.#brokers.values()) await broker.remove()
   }

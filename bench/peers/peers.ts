@@ -29,6 +29,9 @@ export const peerNames = Object.keys(peers) as readonly PeerName[]
 const kafkaJvmFlags =
   '-Xms1g -Xmx1g -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent'
 
+/** Data of deleted topics would stay for a minute: many times what one round needs. */
+const deleteSoon = 'log.segment.delete.delay.ms=1000'
+
 /** How long a broker takes load before it is measured, in ms. */
 export const warmUpMs: Record<BrokerName, { readonly quick: number; readonly full: number }> = {
   titorelli: { quick: 6_000, full: 15_000 },
@@ -103,7 +106,7 @@ const makers: Record<BrokerName, (folder: string) => Promise<Startable>> = {
   async titorelli(folder) {
     const [port, httpPort] = (await freePorts(2)) as [number, number]
     const ports = ['--port', `${port}`, '--http-port', `${httpPort}`]
-    const broker = new TitorelliProcess(join(folder, 'data'), [...ports, '--log-level', 'warn'])
+    const broker = new TitorelliProcess(join(folder, 'data'), [...ports, '--log-level', 'warn', '--config', deleteSoon])
     return {
       port,
       bootstrap: `127.0.0.1:${port}`,
@@ -121,7 +124,7 @@ const makers: Record<BrokerName, (folder: string) => Promise<Startable>> = {
   },
   async kafka(folder) {
     const [port, controllerPort] = (await freePorts(2)) as [number, number]
-    const kafka = new KafkaProcess({ dir: folder, port, controllerPort, configs: [] })
+    const kafka = new KafkaProcess({ dir: folder, port, controllerPort, configs: [deleteSoon] })
     return {
       port,
       bootstrap: kafka.bootstrap,

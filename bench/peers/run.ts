@@ -113,6 +113,7 @@ async function runWorkload(
       try {
         byPeer[name]!.push(await workload.run(bench, name, size.bytes * bench.scale))
       } catch (error) {
+        if (bench.isClosed) throw error
         const reason = (error instanceof Error ? error.message : String(error)).trim().split('\n').at(-1)!
         failures.push({ workload: workload.name, peer: name, reason })
         bench.say(`a round of ${name} failed: ${reason}`)
