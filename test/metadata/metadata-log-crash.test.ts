@@ -10,6 +10,7 @@ import { record, type MetadataImage, type MetadataRecord } from '../../src/metad
 import { DiskError } from '../../storage/disk.ts'
 import { append, configOf, idOf, topicOf } from '../contracts/metadata-store.ts'
 import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
+import { seedsOf } from '../support/power-cuts.ts'
 
 /** Each is acknowledged before the next; some are larger than a few sectors, one removes. The log takes several snapshots. */
 const changes: readonly (readonly MetadataRecord[])[] = [
@@ -85,8 +86,8 @@ function assertSurvived(image: MetadataImage, acknowledged: number): void {
   )
 }
 
-for (let seed = 1; seed <= 12; seed++) {
-  test(`a power cut at any disk call loses nothing acknowledged and halves no change (seed ${seed})`, async () => {
+for (const seed of seedsOf(8)) {
+  test(`a power cut at any disk call loses nothing acknowledged and halves no change (seed ${seed})`, async (t) => {
     const random = seededNumbers(seed)
     for (let call = 1; call <= clean.calls; call++) {
       const disk = new CrashDisk(random)
@@ -103,6 +104,7 @@ for (let seed = 1; seed <= 12; seed++) {
       assert(store.image.topics.has('after'))
       await store.close()
     }
+    t.diagnostic(`${2 * clean.calls} cuts`)
   })
 }
 
