@@ -39,3 +39,13 @@ export async function installIn(
   await mustRun('npm', args, { cwd: folder, env: withNode(nodePath), timeoutMs: 300_000 })
   return join(folder, 'node_modules', '.bin')
 }
+
+/** Installs a Node of this version in a new, empty folder. Returns the path of its executable. */
+export async function installNode(folder: string, version: string): Promise<string> {
+  await mkdir(folder, { recursive: true })
+  // The package fetches the executable for the machine when it is installed.
+  await writeFile(join(folder, 'package.json'), '{"private":true,"allowScripts":{"node":true}}')
+  const args = ['install', '--no-audit', '--no-fund', `node@${version}`]
+  await mustRun('npm', args, { cwd: folder, env: withNode(process.execPath), timeoutMs: 300_000 })
+  return join(folder, 'node_modules', 'node', 'bin', 'node')
+}
