@@ -5,7 +5,7 @@ export interface Target {
   readonly name: string
   /** Its part of a run's cases, against the sum of all targets. */
   readonly weight: number
-  /** A case that takes longer has failed. */
+  /** A case that takes more time of a processor has failed. */
   readonly deadlineMs: number
   /** How many cases one opening serves: a case is repeated together with the ones before it in its opening. */
   readonly casesPerOpening: number

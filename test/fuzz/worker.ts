@@ -24,12 +24,10 @@ async function runCases(target: Target, from: number, to: number): Promise<void>
     await opened.run(seededRandom(seedOf(target.name, caseNumber)))
     const tookMs = performance.now() - startMs
     state[shared.slowestMs] = Math.max(state[shared.slowestMs]!, Math.ceil(tookMs))
-    if (tookMs <= target.deadlineMs) continue
     const { user, system } = process.threadCpuUsage(cpu)
-    const cpuMs = Math.round((user + system) / 1_000)
-    throw new Error(
-      `the case took ${Math.round(tookMs)} ms, ${cpuMs} of them computing; its deadline is ${target.deadlineMs} ms`,
-    )
+    const cpuMs = (user + system) / 1_000
+    // A case that only waited was the machine's doing; one that waits for ever is found from outside.
+    if (cpuMs > target.deadlineMs) throw new Error(`the case took ${cpuMs} ms of a processor, of ${target.deadlineMs}`)
   }
   await opened?.close?.()
 }
