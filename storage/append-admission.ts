@@ -144,7 +144,8 @@ export class AppendAdmission {
     const baseOffset = mode.kind === 'assign' ? this.#plan.nextOffset : header.baseOffset
     const leaderEpoch = mode.kind === 'assign' ? mode.leaderEpoch : header.partitionLeaderEpoch
     const placed = this.#plan.take(batch, baseOffset, when)
-    state.tail.place(placed)
+    if (mode.kind === 'preserve' && mode.isBulk === true) state.tail.skip()
+    else state.tail.place(placed)
     if (mode.kind === 'assign') assignInPlace(placed.bytes, { baseOffset, leaderEpoch })
     if (append.logAppendTimeMs >= 0n) withLogAppendTime(placed.bytes, append.logAppendTimeMs)
     state.epochs.assign(leaderEpoch, baseOffset)

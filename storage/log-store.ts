@@ -71,8 +71,11 @@ export type Result<T = unknown> = ({ readonly ok: true } & T) | Failure
 export type AppendMode =
   /** Client produce and coordinators: offsets and the leader epoch are written into the batches. */
   | { readonly kind: 'assign'; readonly leaderEpoch: number }
-  /** Mirrors: the batches keep their offsets and epochs; gaps are fine. The log end is compared in the same step. */
-  | { readonly kind: 'preserve'; readonly expectedLogEndOffset: bigint }
+  /**
+   * Mirrors: the batches keep their offsets and epochs; gaps are fine. The log end is compared in the same step. `isBulk`: much
+   * more follows at once, so none of it is kept in memory for readers, and no view of the batches outlives the append.
+   */
+  | { readonly kind: 'preserve'; readonly expectedLogEndOffset: bigint; readonly isBulk?: boolean }
 
 export interface AppendEntry {
   readonly log: LogHandle

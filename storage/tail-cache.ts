@@ -234,6 +234,11 @@ export class TailCache {
     this.#note(chunk, batch)
   }
 
+  /** A batch that nobody will read soon follows, and is not kept: the tail begins behind it. */
+  skip(): void {
+    if (this.#chunks.length > 0) this.clear()
+  }
+
   /** The batch is written, or never will be. */
   settle(batch: TailBatch): void {
     if (batch.chunk) this.#budget.settle(batch.chunk)

@@ -338,7 +338,9 @@ export class MirrorPartition {
     this.#pendingBytes += sizeBytes
     this.#nextOffset = lastOffsetOf(last) + 1n
     this.#lastEpoch = last.partitionLeaderEpoch
-    const mode = { kind: 'preserve', expectedLogEndOffset } as const
+    // Far behind the source: whoever follows the mirror is not served from memory then, but nothing is copied into it either.
+    const isBulk = this.#nextOffset < this.sourceHighWatermark
+    const mode = { kind: 'preserve', expectedLogEndOffset, isBulk } as const
     const entry = { log: this.log, batches, mode, origin: 'mirror', fence } as const
     const [result] = await logs.append([entry], { nowMs: BigInt(clock.nowMs()) })
     this.#pendingAppends--

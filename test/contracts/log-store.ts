@@ -766,6 +766,27 @@ function mirrorContract(name: string, open: Open): void {
     assert.deepEqual(succeeded(await reopened.endOffsetForEpoch(again, 1)).endOffset, 2n ** 40n)
   })
 
+  test(`${name}: what a mirror takes in bulk is read as all else, and the caller's memory is free then`, async (t) => {
+    const { store, log } = await open(t, asMirror)
+    const expected: Buffer[] = []
+    for (const [offset, letter] of ['a', 'b', 'c', 'd', 'e'].entries()) {
+      const value = letter.repeat(40_000)
+      const { header, bytes } = testBatch({ baseOffset: BigInt(offset), leaderEpoch: 0, values: [value] })
+      expected.push(Buffer.from(bytes))
+      const isBulk = offset % 4 !== 0 // between two that are not
+      const mode = { kind: 'preserve', expectedLogEndOffset: BigInt(offset), isBulk } as const
+      succeeded(await append(store, log, { batches: [{ header, bytes }], origin: 'mirror', mode }))
+      if (isBulk) bytes.fill(0)
+      for (let from = 0; from <= offset; from++) {
+        const found = await readAllBatches(store, log, BigInt(from))
+        assert.deepEqual(
+          found.map((batch) => Buffer.from(batch.bytes)),
+          expected.slice(from),
+        )
+      }
+    }
+  })
+
   test(`${name}: only its link writes a mirror`, async (t) => {
     const { store, log } = await open(t, asMirror)
     const result = await append(store, log)
