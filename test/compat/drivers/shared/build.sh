@@ -4,11 +4,11 @@ case "${1:-}" in -h | --help) show_help ;; esac
 here=$(cd "$(dirname "$0")" && pwd)
 home=$peers_home/drivers/${here##*/}
 
-# build_from PATH...: runs the script's own function `build`, with $home as its working folder, unless it succeeded before with
-# these very files. Its steps are joined by &&: `set -e` does not reach it. Two at once are fine.
+# build_from PATH...: runs the script's own function `build`, in the folder $home, unless it succeeded before with these very
+# files. Its steps are joined by &&: `set -e` does not reach it. Two at once are fine.
 build_from() {
   local inputs
-  inputs=$(cat $(find "$@" "$0" -type f | sort) | sha256sum)
+  inputs=$(find "$@" "$0" -type f -print0 | sort -z | xargs -0 cat | sha256sum)
   mkdir -p "$home"
   exec 8>"$home/build.lock"
   flock 8
