@@ -6,6 +6,8 @@ import { workloads, type Workload } from './workloads.ts'
 export interface Report {
   readonly date: string
   readonly mode: 'quick' | 'full'
+  /** Of the sizes of the mode. */
+  readonly scale: number
   readonly seconds: number
   /** The commit that was measured. */
   readonly commit: string
@@ -114,7 +116,7 @@ export function sectionsOf(report: Report): Record<string, string> {
   const used = new Set(Object.values(report.results).flatMap((byPeer) => Object.keys(byPeer)))
   const minutes = Math.max(1, Math.round(report.seconds / 60))
   return {
-    run: `\`npm run bench${report.mode === 'full' ? ' -- --full' : ''}\` at commit ${report.commit} on ${report.date.slice(0, 10)}, ${minutes} minutes, on: ${report.machine}.`,
+    run: `\`npm run bench${report.mode === 'full' ? ' -- --full' : ''}\`${report.scale === 1 ? '' : ` at ${report.scale} of its sizes, which is too little to compare,`} at commit ${report.commit} on ${report.date.slice(0, 10)}, ${minutes} minutes, on: ${report.machine}.`,
     workloads: workloads.map(itemOf).join('\n'),
     peers: markdown([
       ['peer', 'what it is'],
