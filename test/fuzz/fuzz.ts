@@ -7,6 +7,8 @@ import { targets } from './targets.ts'
 
 /** What a process that runs cases may have resident: brokers, codecs of all messages, and no bomb. */
 export const residentMaxBytes = 512 * 1024 * 1024
+/** The heap of the worker: with more it would collect late, and what is resident would say little. */
+const heapMaxMegabytes = 192
 /** A case that has not ended by then, on however busy a machine, never will. */
 const stuckMs = 30_000
 /** How often the worker is looked at. */
@@ -45,6 +47,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   const plan = planOf(options)
   const worker = new Worker(new URL('./worker.ts', import.meta.url), {
     workerData: { seed: options.seed, plan, state } satisfies WorkerTask,
+    resourceLimits: { maxOldGenerationSizeMb: heapMaxMegabytes },
   })
   const answered = new Promise<WorkerAnswer>((resolve) => {
     worker.once('message', resolve)
