@@ -90,6 +90,7 @@ async function run(): Promise<Report> {
   return {
     date: new Date().toISOString(),
     mode,
+    scale: bench.scale,
     seconds,
     commit: commit(),
     machine: await machine(),
