@@ -14,7 +14,7 @@ const rust = ['cargo', 'cc', 'make']
 
 /** Client libraries, each with a driver in test/compat/drivers/ and what that needs: the matrix runs them. */
 const driverNeeds = {
-  java,
+  java: [...java, 'javac'],
   'franz-go': ['go'],
   sarama: ['go'],
   rskafka: rust,
