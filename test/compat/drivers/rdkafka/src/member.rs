@@ -10,7 +10,7 @@ use tokio::task::block_in_place;
 
 use crate::{failure, record_of};
 
-/// A member of a group on a thread of its own, which prints what it is assigned and what it reads, and commits by itself.
+/// A member of a group on a thread of its own, which prints its assignment and what it reads, and commits by itself.
 pub struct GroupMember {
     is_leaving: Arc<AtomicBool>,
     reading: thread::JoinHandle<()>,
