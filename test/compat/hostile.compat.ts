@@ -11,9 +11,10 @@ import { ApiVersions } from '../../protocol/apis/api-versions.ts'
 import { Produce } from '../../protocol/apis/produce.ts'
 import { silentLogger } from '../../src/environment/logger.ts'
 import { nodeNetwork } from '../../src/environment/node-network.ts'
+import { loadCaptures } from '../fuzz/captures.ts'
 import { TestClient } from '../support/broker.ts'
 import { produceRequest } from '../support/requests.ts'
-import { loadCaptures, open, type HostileReport, type HostileTask } from './support/hostile-load.ts'
+import { open, type HostileReport, type HostileTask } from './support/hostile-load.ts'
 import { startTitorelli, type TitorelliProcess } from './support/titorelli.ts'
 
 const seed = Number(process.env['HOSTILE_SEED'] ?? 1)

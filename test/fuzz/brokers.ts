@@ -14,6 +14,7 @@ import { nodeClock } from '../../src/environment/node-clock.ts'
 import { MetadataError } from '../../src/metadata/metadata-error.ts'
 import { DiskError } from '../../storage/disk.ts'
 import { MemoryDisk } from '../../storage/memory-disk.ts'
+import { loadCaptures } from './captures.ts'
 import { startTestBroker, type Cleanup, type TestBroker } from '../support/broker.ts'
 import { fetchRequest, produceRequest } from '../support/requests.ts'
 import { randomRequest, randomVersion } from './messages.ts'
@@ -53,12 +54,16 @@ function assertNoDefect({ log }: TestBroker): void {
 
 // --- Connections ---
 
-const golden = readFileSync(new URL('../golden/frames/kafka-4.4.0.tsv', import.meta.url), 'utf8')
-  .trimEnd()
-  .split('\n')
-  .map((line) => line.split('\t'))
-  .filter(([, , , kind]) => kind === 'request')
-  .map(([, , , , hex]) => new Uint8Array(Buffer.from(hex!, 'hex')))
+/** Requests of real clients, without their sizes. */
+const recorded: readonly Uint8Array[] = [
+  ...readFileSync(new URL('../golden/frames/kafka-4.4.0.tsv', import.meta.url), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split('\t'))
+    .filter(([, , , kind]) => kind === 'request')
+    .map(([, , , , hex]) => new Uint8Array(Buffer.from(hex!, 'hex'))),
+  ...loadCaptures().flatMap((frames) => frames.map((frame) => frame.subarray(4))),
+]
 
 function framed(content: Uint8Array, sizeBytes = content.length): Uint8Array {
   const prefix = Buffer.alloc(4)
@@ -70,7 +75,7 @@ function framed(content: Uint8Array, sizeBytes = content.length): Uint8Array {
 function randomFrame(random: Random): Uint8Array {
   const handler = pick(random, handlers)
   const request = chance(random, 2)
-    ? pick(random, golden)
+    ? pick(random, recorded)
     : randomRequest(random, handler.api, randomVersion(random, handler.versions))
   const content = chance(random, 5) ? request : mutated(random, request, chance(random, 6) ? 0 : 8)
   const lie = pick(random, [-1, 0, 1, 0x7fffffff, -0x80000000, content.length + 1, content.length - 1, 104_857_601])

@@ -2,12 +2,12 @@
  * A worker that sends hostile input to a broker: a thousand connections with frames that never end, and beside them damaged captures
  * of real clients at a steady pace. Case N of a seed is always the same.
  */
-import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Random } from '../../../src/environment/environment.ts'
 import { seededRandom } from '../../../src/environment/seeded-random.ts'
+import { loadCaptures } from '../../fuzz/captures.ts'
 import { chance, joined, mutated, pick } from '../../fuzz/mutate.ts'
 
 export interface HostileTask {
@@ -32,24 +32,6 @@ export interface HostileReport {
 const deadlineMs = 10_000
 /** How long a case listens to what the broker makes of it. */
 const listenMs = 100
-
-/** Streams of real clients, each as its frames. */
-export function loadCaptures(): readonly (readonly Uint8Array[])[] {
-  const text = readFileSync(new URL('../../golden/captures/clients.json', import.meta.url), 'utf8')
-  const captures = JSON.parse(text) as { readonly streams: readonly string[] }[]
-  return captures.flatMap(({ streams }) => streams.map((stream) => framesOf(Buffer.from(stream, 'base64'))))
-}
-
-/** With their sizes in front. */
-function framesOf(stream: Buffer): Uint8Array[] {
-  const frames: Uint8Array[] = []
-  for (let at = 0; at < stream.length;) {
-    const end = at + 4 + stream.readInt32BE(at)
-    frames.push(Uint8Array.from(stream.subarray(at, end)))
-    at = end
-  }
-  return frames
-}
 
 const captures = loadCaptures()
 
