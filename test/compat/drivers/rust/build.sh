@@ -17,7 +17,7 @@ build() {
     awk -v source="$(grep -m 1 '^source = ' Cargo.lock)" '/^checksum = / { print source } { print }' Versions.lock >complete.lock &&
     mv complete.lock Cargo.lock &&
     cargo build --release --locked --target-dir "$peers_home/drivers/rust" &&
-    cp "$peers_home/drivers/rust/release/driver-$name" "$home/driver"
+    cp --remove-destination "$peers_home/drivers/rust/release/driver-$name" "$home/driver"
 }
 build_from "$here"/{Cargo.toml,Versions.lock,src} "$here"/../rust/{build.sh,Cargo.toml,src}
 printf '["%s/driver"]\n' "$home"
