@@ -18,7 +18,12 @@ export function unusable(state: LogState): Failure | undefined {
   return undefined
 }
 
-export async function readLog(state: LogState, request: ReadRequest, limit: ReadLimit): Promise<ReadResult> {
+export interface LogReadLimit extends ReadLimit {
+  /** What is not in memory stays where it is. */
+  readonly isFromMemory: boolean
+}
+
+export async function readLog(state: LogState, request: ReadRequest, limit: LogReadLimit): Promise<ReadResult> {
   for (let attempt = 0; attempt < maxRestarts; attempt++) {
     const refused = unusable(state) ?? refusalOf(state, request)
     if (refused) return refused
@@ -56,7 +61,7 @@ interface Found {
 async function collect(
   state: LogState,
   range: { readonly offset: bigint; readonly endOffset: bigint },
-  limit: ReadLimit,
+  limit: LogReadLimit,
 ): Promise<Found> {
   const chunks: Uint8Array[] = []
   const releases: (() => void)[] = []
@@ -75,6 +80,7 @@ async function collect(
       if (tail.chunks.length > 0) releases.push(tail.release)
       return found(tail.upperBound)
     }
+    if (limit.isFromMemory) break
     const index = state.segmentIndexOf(offset)
     const segment = state.segments[index]!
     const next = state.segments[index + 1]

@@ -21,7 +21,7 @@ import {
   truncateTo,
   type PromoteDecision,
 } from './log-operations.ts'
-import { availableBytes, findByTime, findMaxTimestamp, readLog, unusable } from './log-reader.ts'
+import { availableBytes, findByTime, findMaxTimestamp, readLog, unusable, type LogReadLimit } from './log-reader.ts'
 import { LogState } from './log-state.ts'
 import type {
   ActiveProducer,
@@ -68,6 +68,9 @@ const defaultUnusedReadBytes = 64 * 1024 * 1024
 const defaultProducerExpirationMs = 86_400_000n
 /** So many partitions are opened at the same time. */
 const openingAtOnce = 64
+
+/** What is left of a limit below this share is not worth to read files that may have no batch so small. */
+const restShare = 1 / 16
 
 /** A read that fails with one of these may have met a file that somebody removed or cut. */
 const mayHaveLostFiles: ReadonlySet<string> = new Set<StorageCode>(['CORRUPT_BATCH', 'STORAGE_FAILED'])
@@ -181,16 +184,25 @@ export class SegmentLogStore implements LogStore {
   async read(requests: readonly ReadRequest[], options: ReadOptions): Promise<readonly ReadResult[]> {
     const results: ReadResult[] = []
     let { maxBytes, minOneBatch } = options
-    for (const request of requests) {
-      const limit = { maxBytes: Math.min(maxBytes, request.maxBytes), minOneBatch }
-      const result = await readLog(logOf(request.log).state, request, limit)
-      results.push(result)
-      if (!result.ok && mayHaveLostFiles.has(result.code)) await checkFiles(logOf(request.log), { all: true })
-      if (!result.ok || result.chunks.length === 0) continue
-      for (const chunk of result.chunks) maxBytes -= chunk.length
-      minOneBatch = false
+    while (results.length < requests.length) {
+      const run = minOneBatch ? [requests[results.length]!] : nextRun(requests, results.length, maxBytes)
+      const isFromMemory = !minOneBatch && maxBytes < options.maxBytes * restShare
+      const limit = { maxBytes, minOneBatch, isFromMemory }
+      for (const result of await Promise.all(run.map((request) => this.#readOne(request, limit)))) {
+        results.push(result)
+        if (!result.ok || result.chunks.length === 0) continue
+        for (const chunk of result.chunks) maxBytes -= chunk.length
+        minOneBatch = false
+      }
     }
     return results
+  }
+
+  async #readOne(request: ReadRequest, limit: LogReadLimit): Promise<ReadResult> {
+    const own = { ...limit, maxBytes: Math.min(limit.maxBytes, request.maxBytes) }
+    const result = await readLog(logOf(request.log).state, request, own)
+    if (!result.ok && mayHaveLostFiles.has(result.code)) await checkFiles(logOf(request.log), { all: true })
+    return result
   }
 
   subscribe(logs: readonly LogHandle[], listener: (log: LogHandle, cause: WakeCause) => void): Subscription {
@@ -515,6 +527,17 @@ async function problemOf(work: () => Promise<void>): Promise<string[]> {
   } catch (error) {
     return [failureOf(error).message]
   }
+}
+
+/** The requests from `from` on that together stay within the limit, however much they find, and so can be read at once. */
+function nextRun(requests: readonly ReadRequest[], from: number, limitBytes: number): readonly ReadRequest[] {
+  let until = from + 1
+  let mostBytes = requests[from]!.maxBytes
+  while (until < requests.length && mostBytes + requests[until]!.maxBytes <= limitBytes) {
+    mostBytes += requests[until]!.maxBytes
+    until += 1
+  }
+  return requests.slice(from, until)
 }
 
 function allOf(logs: Logs): PartitionLog[] {

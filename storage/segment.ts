@@ -346,6 +346,7 @@ export class Segment {
       buffer.release()
       if (first >= 0) return taken
       position += sizeBytes
+      if (nextSizeBytes > wanted.maxBytes && !wanted.minOneBatch) return undefined // it does not fit: no use to read it
       // A size that leads beyond the end would have us wait here for bytes that never come.
       const isCut = position < to && position + nextSizeBytes > to
       if (nextSizeBytes === 0 || isCut || bytes.length < length) {
