@@ -43,6 +43,10 @@ final class GroupMember implements ConsumerRebalanceListener {
     consumer = new KafkaConsumer<>(configs, new StringDeserializer(), new StringDeserializer());
     String topic = command.get("topic").asText();
     ended = CompletableFuture.runAsync(() -> read(topic), task -> new Thread(task, handle).start());
+    ended.exceptionally(error -> {
+      error.printStackTrace();
+      return null;
+    });
   }
 
   /** Commits, closes, and waits for that. What ended the reading before its time is thrown. */
