@@ -331,7 +331,7 @@ export interface LogStore {
   /** Deletes the logs of a topic. Its name is free as soon as this resolves. Reads in flight end with UNKNOWN_LOG or with what they have. */
   drop(topicId: Uuid): Promise<Result>
   /**
-   * Syncs all, marks a clean stop, closes.
+   * Syncs all, marks a clean stop, closes. Appends and creations that come after the call are LOG_OFFLINE.
    *
    * @throws StorageError when something could not be synced, or the stop not be marked as clean. All is closed all the same;
    * logs that went offline before are not told again.

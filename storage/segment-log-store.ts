@@ -52,7 +52,7 @@ import type {
 } from './log-store.ts'
 import { checkFiles, flushLog, housekeepLogs } from './housekeeping.ts'
 import { OpenFiles } from './open-files.ts'
-import { failureOf, StorageError } from './outcome.ts'
+import { failure, failureOf, StorageError } from './outcome.ts'
 import { ReadBuffers } from './read-buffers.ts'
 import { deletedFolder, recover, type Loss } from './recovery.ts'
 import { TailBudget, TailCache } from './tail-cache.ts'
@@ -118,6 +118,7 @@ export class SegmentLogStore implements LogStore {
   readonly #cleaner: CleanerRounds
   readonly #promoted = new Map<PartitionLog, { readonly id: string; readonly result: Promoted }>()
   #creating: Promise<unknown> = Promise.resolve()
+  #isClosed = false
 
   private constructor(
     options: SegmentLogStoreOptions,
@@ -165,6 +166,7 @@ export class SegmentLogStore implements LogStore {
   }
 
   append(entries: readonly AppendEntry[], options: AppendOptions): Promise<readonly AppendResult[]> {
+    if (this.#isClosed) return Promise.resolve(entries.map(() => closed))
     const durable = options.durable ?? this.#options.durable ?? false
     const all = { nowMs: options.nowMs, durable }
     return new Promise((resolve) => {
@@ -315,7 +317,7 @@ export class SegmentLogStore implements LogStore {
 
   /** Creations and deletions follow each other, so that a name that is taken again never meets its old folder. */
   create(topic: TopicSpec): Promise<Result> {
-    return this.#inTurn(() => this.#create(topic))
+    return this.#isClosed ? Promise.resolve(closed) : this.#inTurn(() => this.#create(topic))
   }
 
   configure(topicId: string, config: LogConfig): void {
@@ -350,6 +352,7 @@ export class SegmentLogStore implements LogStore {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true // what comes from here on would be behind the point that is noted
     await this.#creating
     await this.#cleaner.idle()
     const logs = this.#allLogs()
@@ -509,6 +512,8 @@ export class SegmentLogStore implements LogStore {
     }
   }
 }
+
+const closed = failure('LOG_OFFLINE', 'the store is closed')
 
 /** Why a log that was online does not count as stopped cleanly, in words; nothing where it does. */
 function problemOfStop({ label, state, checkpoint }: PartitionLog): string[] {

@@ -1111,4 +1111,14 @@ function lifeContract(name: string, open: Open): void {
     succeeded(await store.flush())
     assert.equal(store.view(log).highWatermark, 3n)
   })
+
+  test(`${name}: what comes while the store closes is refused, so that the stop is clean all the same`, async (t) => {
+    const { engine, store, log } = await open(t)
+    succeeded(await append(store, log))
+    const reopening = engine.reopen('clean')
+    const late = await Promise.all([append(store, log), store.create(testTopic({ topicId: testTopicId(2) }))])
+    for (const result of late) refused(result, 'LOG_OFFLINE')
+    const reopened = await reopening
+    assert.equal(reopened.view(await openTestLog(reopened)).logEndOffset, 1n)
+  })
 }
