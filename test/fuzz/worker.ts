@@ -11,11 +11,11 @@ const { seed, plan, state } = workerData as WorkerTask
 async function runCases(target: Target, from: number, to: number): Promise<void> {
   let opened: OpenTarget | undefined
   for (let caseNumber = from; caseNumber < to; caseNumber++) {
-    state[shared.caseNumber] = caseNumber
     if (caseNumber % target.casesPerOpening === 0) {
-      await opened?.close?.()
+      await opened?.close?.() // what it finds is of the cases up to here
       opened = undefined
     }
+    state[shared.caseNumber] = caseNumber
     opened ??= await target.open()
     // Memory of native code is given back in a turn of the event loop, as a broker has them all the time.
     if (caseNumber % 50 === 0) await setImmediate()
