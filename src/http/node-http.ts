@@ -19,7 +19,7 @@ export interface HttpServer {
 }
 
 /** Loading keeps the event loop busy: who waits for the Kafka listener, trying every few milliseconds, gets in before. */
-const letInMs = 5
+const letInMs = 20
 
 /** Serves the HTTP API. Rejects with a NetworkError when the address can't be listened at. */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
