@@ -139,6 +139,8 @@ export const logConfigs = {
     min: 0n,
     importance: 'HIGH',
     update: 'cluster-wide',
+    acts: true,
+    doc: 'The default of the topic config file.delete.delay.ms.',
   },
   'producer.id.expiration.check.interval.ms': { type: 'INT', default: 600_000, min: 1, importance: 'LOW' },
   'producer.id.expiration.ms': {

@@ -53,7 +53,14 @@ export const topicConfigs = {
     doc: 'How long a tombstone, or a transaction marker without data, stays in a compacted log after a cleaning has first met it, in milliseconds.',
   },
   'errors.deadletterqueue.group.enable': { type: 'BOOLEAN', default: false, since: '4.4' },
-  'file.delete.delay.ms': { type: 'LONG', default: 60_000n, min: 0n, synonyms: ['log.segment.delete.delay.ms'] },
+  'file.delete.delay.ms': {
+    type: 'LONG',
+    default: 60_000n,
+    min: 0n,
+    synonyms: ['log.segment.delete.delay.ms'],
+    acts: true,
+    doc: 'The files of a deleted topic stay on the disk, under another name, for so many milliseconds.',
+  },
   'flush.messages': {
     type: 'LONG',
     default: longMax,
