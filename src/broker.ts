@@ -25,6 +25,7 @@ import { LiveBrokers, type BrokerControl } from './topics/live-brokers.ts'
 import { ProducerIds } from './topics/producer-ids.ts'
 import { CurrentConfig } from './topics/current-config.ts'
 import { cleanerPartsOf, keepClean } from './topics/log-cleaning.ts'
+import { keepFlushed, keepHouse } from './topics/log-housekeeping.ts'
 import { TopicRegistry } from './topics/topic-registry.ts'
 
 /** The part of the memory budget that cached log tails may fill. */
@@ -102,6 +103,8 @@ async function open(
   await nodes.open()
   const housekeeping = keepHouse(parts)
   closers.push(() => housekeeping.stop())
+  const flushing = keepFlushed(parts)
+  closers.push(() => flushing.stop())
   const cleaning = keepClean(parts)
   closers.push(() => cleaning.stop())
   const httpParts = {
@@ -249,39 +252,6 @@ async function closeLogs(logs: LogStore, logger: Logger): Promise<void> {
   } catch (error) {
     logger.error({ err: error }, 'the logs did not stop cleanly')
     throw error
-  }
-}
-
-/** Retention, rolling, expiry of producers: one round after the other, the next an interval after the end of the last. */
-function keepHouse({ environment, logs, config }: BrokerParts): { stop(): Promise<void> } {
-  const { clock, logger } = environment
-  const intervalMs = Number(config.logRetentionCheckIntervalMs)
-  let timer: Timer | undefined
-  let isStopped = false
-  let round: Promise<void> = Promise.resolve()
-  const run = async (): Promise<void> => {
-    try {
-      const report = await logs.housekeep(BigInt(clock.nowMs()))
-      const { deletedSegments, deletedBytes } = report
-      if (deletedSegments > 0) logger.info({ deletedSegments, deletedBytes }, 'old segments deleted')
-    } catch (error) {
-      logger.error({ err: error }, 'housekeeping failed')
-    }
-    schedule()
-  }
-  const schedule = (): void => {
-    if (isStopped) return
-    timer = clock.setTimer(intervalMs, () => {
-      round = run()
-    })
-  }
-  schedule()
-  return {
-    async stop() {
-      isStopped = true
-      timer?.cancel()
-      await round
-    },
   }
 }
 

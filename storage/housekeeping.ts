@@ -1,4 +1,4 @@
-/** What is done to open logs from time to time: expiry of producers, retention, due syncs, and a look at whether the files are there. */
+/** What is done to open logs from time to time: expiry of producers, retention, due syncs, a look at whether the files are there. */
 import { findLostFile } from './file-check.ts'
 import { applyRetention, expiredSegments, type SaveLogStarts } from './log-operations.ts'
 import { unusable } from './log-reader.ts'
@@ -31,13 +31,20 @@ export async function housekeepLogs(
         report.rolledSegments += done.rolled
       }
     }
-    if (log.sync.lastSyncMs < 0n) log.sync.lastSyncMs = nowMs
-    if (log.sync.isDue && nowMs - log.sync.lastSyncMs >= state.config.flushMs) {
-      log.sync.lastSyncMs = nowMs
-      await flushLog(log)
-    }
   }
+  await flushDueLogs(logs, nowMs)
   return report
+}
+
+/** Syncs the logs whose last sync, or first look at them, is `flush.ms` ago. */
+export async function flushDueLogs(logs: readonly PartitionLog[], nowMs: bigint): Promise<void> {
+  for (const log of logs) {
+    const { sync, state } = log
+    if (sync.lastSyncMs < 0n) sync.lastSyncMs = nowMs
+    if (state.status !== 'online' || !sync.isDue || nowMs - sync.lastSyncMs < state.config.flushMs) continue
+    sync.lastSyncMs = nowMs
+    await flushLog(log)
+  }
 }
 
 /** Takes a log offline whose files were removed or cut: what it acknowledges from then on would be lost. */

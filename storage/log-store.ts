@@ -326,6 +326,8 @@ export interface LogStore {
    * compaction lags), mirrors too. Resolves when it is done, which may take long; calls do not overlap.
    */
   clean(options: CleanOptions): Promise<CleaningReport>
+  /** Syncs the logs that `flush.ms` says are due. To be called more often than that. */
+  flushDue(nowMs: bigint): Promise<void>
   /** Syncs one log, or all. */
   flush(log?: LogHandle): Promise<Result>
   /** Deletes the logs of a topic. Its name is free as soon as this resolves. Reads in flight end with UNKNOWN_LOG or with what they have. */

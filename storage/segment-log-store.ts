@@ -50,7 +50,7 @@ import type {
   TopicSpec,
   WakeCause,
 } from './log-store.ts'
-import { checkFiles, flushLog, housekeepLogs } from './housekeeping.ts'
+import { checkFiles, flushDueLogs, flushLog, housekeepLogs } from './housekeeping.ts'
 import { OpenFiles } from './open-files.ts'
 import { failure, failureOf, StorageError } from './outcome.ts'
 import { ReadBuffers } from './read-buffers.ts'
@@ -334,6 +334,10 @@ export class SegmentLogStore implements LogStore {
     await this.#deleted.removeDue(nowMs)
     await this.#saveRecoveryPoints()
     return report
+  }
+
+  flushDue(nowMs: bigint): Promise<void> {
+    return flushDueLogs(this.#allLogs(), nowMs)
   }
 
   async clean(options: CleanOptions): Promise<CleaningReport> {

@@ -241,8 +241,10 @@ function withTopicDefaults(table: ConfigTable): ConfigTable {
   const rows: Record<string, ConfigRow> = { ...table }
   for (const [topicConfig, { acts, synonyms }] of Object.entries<ConfigRow>(topicConfigs)) {
     if (!acts) continue
-    for (const name of synonyms ?? [])
-      rows[name] = { ...rows[name]!, acts: true, doc: `The default of the topic config ${topicConfig}.` }
+    for (const name of synonyms ?? []) {
+      const row = rows[name]!
+      rows[name] = { ...row, acts: true, doc: row.doc ?? `The default of the topic config ${topicConfig}.` }
+    }
   }
   return rows
 }

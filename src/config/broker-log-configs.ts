@@ -83,7 +83,13 @@ export const logConfigs = {
   },
   'log.flush.interval.ms': { type: 'LONG', default: null, importance: 'HIGH', update: 'cluster-wide' },
   'log.flush.offset.checkpoint.interval.ms': { type: 'INT', default: 60_000, min: 0, importance: 'HIGH' },
-  'log.flush.scheduler.interval.ms': { type: 'LONG', default: longMax, importance: 'HIGH' },
+  'log.flush.scheduler.interval.ms': {
+    type: 'LONG',
+    default: longMax,
+    importance: 'HIGH',
+    acts: true,
+    doc: 'How often, in milliseconds, logs are looked at for which flush.ms is due: at least every second, also by default. The default of log.flush.interval.ms.',
+  },
   'log.flush.start.offset.checkpoint.interval.ms': { type: 'INT', default: 60_000, min: 0, importance: 'HIGH' },
   'log.index.interval.bytes': { type: 'INT', default: 4096, min: 0, update: 'cluster-wide' },
   'log.index.size.max.bytes': { type: 'INT', default: 10_485_760, min: 4, update: 'cluster-wide' },
@@ -139,8 +145,6 @@ export const logConfigs = {
     min: 0n,
     importance: 'HIGH',
     update: 'cluster-wide',
-    acts: true,
-    doc: 'The default of the topic config file.delete.delay.ms.',
   },
   'producer.id.expiration.check.interval.ms': { type: 'INT', default: 600_000, min: 1, importance: 'LOW' },
   'producer.id.expiration.ms': {

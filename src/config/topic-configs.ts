@@ -74,6 +74,8 @@ export const topicConfigs = {
     default: longMax,
     min: 0n,
     synonyms: ['log.flush.interval.ms', 'log.flush.scheduler.interval.ms'],
+    acts: true,
+    doc: 'What was appended is synced when so many milliseconds have passed since the last sync, or up to a second later.',
   },
   'follower.replication.throttled.replicas': {
     type: 'LIST',
