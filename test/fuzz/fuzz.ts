@@ -5,8 +5,8 @@
 import { Worker } from 'node:worker_threads'
 import { targets } from './targets.ts'
 
-/** What a process that runs cases may have resident: a broker with the thousands of partitions that a case may ask for, and no bomb. */
-export const residentMaxBytes = 768 * 1024 * 1024
+/** What a process that runs cases may have resident: brokers, the codecs of all messages, and no bomb. */
+export const residentMaxBytes = 512 * 1024 * 1024
 /** The heap of the worker: with more it would collect late, and what is resident would say little. */
 const heapMaxMegabytes = 256
 /** A case that has not ended by then, on however busy a machine, never will. */

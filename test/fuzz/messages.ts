@@ -110,11 +110,24 @@ export const messages = pureTarget('messages', 60, () => (random) => {
   readOrRefuse(type, randomVersion(random, type.versions), bytes)
 })
 
+/** What a topic may have in these requests: ten thousand partitions are allowed, and 200 MB of a disk in memory. */
+const partitionMaxCount = 50
+
+function withFewPartitions(request: Record<string, unknown>): Record<string, unknown> {
+  for (const topic of Array.isArray(request['topics']) ? (request['topics'] as Record<string, unknown>[]) : []) {
+    for (const name of ['numPartitions', 'count']) {
+      if (Number(Object(topic)[name]) > partitionMaxCount) topic[name] = partitionMaxCount
+    }
+  }
+  return request
+}
+
 /** A request frame without its size. */
 export function randomRequest(random: Random, api: Api, apiVersion: number): Uint8Array {
   const writer = new Writer()
   writeRequestHeader(api, { apiVersion, correlationId: random.below(0x7fffffff), clientId: 'fuzz' }, writer)
-  encodeRecord({ ...api, fields: api.request }, apiVersion, structOf(random, api.request, apiVersion), writer)
+  const request = withFewPartitions(structOf(random, api.request, apiVersion))
+  encodeRecord({ ...api, fields: api.request }, apiVersion, request, writer)
   return Uint8Array.from(writer.toBytes())
 }
 
