@@ -50,13 +50,14 @@ interface Cluster {
 
 async function startCluster(t: TestContext): Promise<Cluster> {
   const configs = ['default.replication.factor=3', 'offsets.topic.num.partitions=1']
+  const endings: (() => unknown)[] = []
+  t.after(() => Promise.allSettled(endings.map(async (end) => await end())))
   const broker = await startTitorelli(t, '--brokers', '3', ...configs.flatMap((one) => ['--config', one]))
   await createTopics(broker.bootstrap, [{ topic, partitions: partitionCount, replicas: 3 }])
   const brokers = broker.ready.ports.map((port) => `127.0.0.1:${port}`)
   await commitSomething(broker.bootstrap)
-  const ended = new AbortController()
-  t.after(() => ended.abort())
-  return { broker, ride: { brokers, topic, groupId, folder: join(broker.dataDir, '..'), signal: ended.signal } }
+  const atEnd = (end: () => unknown): void => void endings.push(end)
+  return { broker, ride: { brokers, topic, groupId, folder: join(broker.dataDir, '..'), atEnd } }
 }
 
 /** Lets the client produce and consume through two decks of steps, at once or one after the other. */

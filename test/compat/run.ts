@@ -4,12 +4,15 @@
  * and when docs/compatibility.md is not what the run yields: `--write` writes it. Other arguments are the only tests to run.
  */
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { glob, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pageOf, pagePath, withoutVersionsOfTheMachine } from './support/page.ts'
 import { missingFor, peerNames } from './support/peers.ts'
 import { readReport, type Result } from './support/report.ts'
+
+/** The longest file takes some 4 minutes on two cores. */
+const fileTimeoutMs = 12 * 60_000
 
 const folder = await mkdtemp(join(tmpdir(), 'titorelli-compat-'))
 const reportFile = join(folder, 'report.jsonl')
@@ -17,10 +20,7 @@ const failed: string[] = []
 
 const patterns = process.argv.slice(2).filter((argument) => argument !== '--write')
 const isWhole = patterns.length === 0 && process.env['MATRIX'] === undefined
-const status = await runTests(
-  patterns.length > 0 ? patterns : ['test/compat/**/*.compat.ts', 'test/differential/*.compat.ts'],
-)
-if (status !== 0) failed.push(`the tests ended with status ${status}`)
+await runTests(patterns.length > 0 ? patterns : ['test/compat/**/*.compat.ts', 'test/differential/*.compat.ts'])
 const results = await readReport(reportFile)
 await showPeers(results)
 if (isWhole && failed.length === 0) await comparePage(results)
@@ -68,9 +68,39 @@ async function comparePage(all: readonly Result[]): Promise<void> {
   else console.log(stale)
 }
 
-async function runTests(files: readonly string[]): Promise<number | null> {
-  const args = ['--test', '--test-timeout=120000', '--test-reporter=spec', '--test-concurrency=1', ...files]
+/** Runs the files one after the other. A file that does not end in time is killed with all that it started, and the next begins. */
+async function runTests(patterns: readonly string[]): Promise<void> {
+  const files: string[] = []
+  for (const pattern of patterns) {
+    const found: string[] = []
+    for await (const file of glob(pattern)) found.push(file)
+    if (found.length === 0) failed.push(`no file matches ${pattern}`)
+    files.push(...found.toSorted())
+  }
+  for (const file of files) {
+    const ended = await runTest(file)
+    if (ended !== 0) failed.push(`${file}: ${ended === null ? 'it was killed' : `it ended with ${ended}`}`)
+  }
+}
+
+async function runTest(file: string): Promise<number | null> {
+  const args = ['--test', '--test-timeout=120000', '--test-reporter=spec', file]
   const env = { ...process.env, COMPAT_REPORT: reportFile }
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], env })
-  return await new Promise((resolve) => child.on('exit', resolve))
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], env, detached: true })
+  const kill = (): void => {
+    if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+  }
+  const stop = (): void => {
+    kill()
+    process.exit(1)
+  }
+  const tooLate = setTimeout(() => {
+    failed.push(`${file} did not end within ${fileTimeoutMs / 60_000} minutes`)
+    kill()
+  }, fileTimeoutMs)
+  process.on('SIGINT', stop).on('SIGTERM', stop)
+  const status = await new Promise<number | null>((resolve) => child.on('exit', resolve))
+  process.off('SIGINT', stop).off('SIGTERM', stop)
+  clearTimeout(tooLate)
+  return status
 }

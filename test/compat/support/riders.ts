@@ -21,8 +21,8 @@ export interface Ride {
   readonly groupId: string
   /** For files of the client. */
   readonly folder: string
-  /** Ends what runs when the test does. */
-  readonly signal: AbortSignal
+  /** Has a client ended when the test ends, while its brokers are still up: without them some never give up. */
+  readonly atEnd: (end: () => unknown) => void
 }
 
 /** A record that was acknowledged, and where, for clients that tell. */
@@ -67,9 +67,9 @@ interface Running {
 }
 
 /** Starts a program that runs until it is told to end, and hands over each line that it prints. */
-function run([command, ...args]: readonly [string, ...string[]], { signal: stopped }: Ride, onLine: OnLine): Running {
+function run([command, ...args]: readonly [string, ...string[]], ride: Ride, onLine: OnLine): Running {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] })
-  stopped.addEventListener('abort', () => child.kill('SIGKILL'))
+  ride.atEnd(() => child.kill('SIGKILL'))
   let complaints = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (complaints = (complaints + text).slice(-4_000)))
   child.stdin.on('error', () => {}) // it ended by itself; `end` says so
@@ -95,7 +95,7 @@ function run([command, ...args]: readonly [string, ...string[]], { signal: stopp
 const kcat: Rider = {
   peer: 'kcat',
   produce(ride) {
-    const { brokers, topic, signal } = ride
+    const { brokers, topic } = ride
     const flags = [
       '-P',
       '-E',
@@ -111,7 +111,7 @@ const kcat: Rider = {
     const program = run(['kcat', '-b', brokers.join(), ...flags], ride, () => {})
     const sent: Acknowledged[] = []
     const writing = setInterval(() => program.write(`${sent.push({ number: sent.length }) - 1}\n`), sendEveryMs)
-    signal.addEventListener('abort', () => clearInterval(writing))
+    ride.atEnd(() => clearInterval(writing))
     return {
       async stop() {
         clearInterval(writing)
@@ -227,11 +227,12 @@ const java: Rider = {
 }
 
 /** Sends to every partition, one record after the other, until it is told to stop. Resolves with the offset of each. */
-function sendInTurn({ signal }: Ride, send: (partition: number, value: string) => Promise<number>): Producing {
+function sendInTurn(ride: Ride, send: (partition: number, value: string) => Promise<number>): Producing {
   const acknowledged: Acknowledged[] = []
   let isStopping = false
+  ride.atEnd(() => (isStopping = true))
   const write = async (partition: number): Promise<void> => {
-    for (let number = partition; !isStopping && !signal.aborted; number += partitionCount) {
+    for (let number = partition; !isStopping; number += partitionCount) {
       const offset = await send(partition, `${number}`)
       acknowledged.push({ number, partition, offset })
       await sleep(sendEveryMs)
@@ -260,10 +261,10 @@ function patientKafkajs(brokers: readonly string[]): Kafka {
 const kafkajs: Rider = {
   peer: 'kafkajs',
   async produce(ride) {
-    const { brokers, topic, signal } = ride
+    const { brokers, topic } = ride
     const producer = patientKafkajs(brokers).producer({ idempotent: true, maxInFlightRequests: 1 })
     await producer.connect()
-    signal.addEventListener('abort', () => void producer.disconnect())
+    ride.atEnd(() => producer.disconnect())
     const producing = sendInTurn(ride, async (partition, value) => {
       const [result] = await producer.send({ topic, messages: [{ partition, value }] })
       return Number(result!.baseOffset)
@@ -278,11 +279,11 @@ const kafkajs: Rider = {
       },
     }
   },
-  async consume({ brokers, topic, groupId, signal }) {
+  async consume({ brokers, topic, groupId, atEnd }) {
     const values = new Set<string>()
     const consumer = patientKafkajs(brokers).consumer({ groupId, heartbeatInterval: 500, maxWaitTimeInMs: 200 })
     await consumer.connect()
-    signal.addEventListener('abort', () => void consumer.disconnect())
+    atEnd(() => consumer.disconnect())
     await consumer.subscribe({ topic, fromBeginning: true })
     await consumer.run({
       autoCommitInterval: 200,
@@ -298,7 +299,7 @@ const kafkajs: Rider = {
 const platformatic: Rider = {
   peer: 'platformatic',
   produce(ride) {
-    const { brokers, topic, signal } = ride
+    const { brokers, topic } = ride
     const producer = new Producer({
       clientId: 'rider',
       bootstrapBrokers: [...brokers],
@@ -307,7 +308,7 @@ const platformatic: Rider = {
       retries: 500,
       retryDelay: 20,
     })
-    signal.addEventListener('abort', () => void producer.close(true).catch(() => undefined))
+    ride.atEnd(() => producer.close(true))
     const producing = sendInTurn(ride, async (partition, value) => {
       const messages = [{ topic, partition, key: '', value }]
       const { offsets } = await producer.send({ messages, acks: ProduceAcks.ALL, idempotent: true })
