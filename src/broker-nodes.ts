@@ -3,6 +3,7 @@ import { openDispatcher } from './apis/dispatch.ts'
 import { askInProcess } from './apis/in-process.ts'
 import { FetchSessions } from './apis/fetch-sessions.ts'
 import type { Api, RequestInput, ResponseOf } from '../protocol/schema.ts'
+import type { BlockPool } from '../storage/block-pool.ts'
 import type { BrokerEndpoint, BrokerParts } from './apis/handler.ts'
 import { handlers } from './apis/index.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
@@ -18,7 +19,9 @@ import type { BrokerControl, BrokerState } from './topics/live-brokers.ts'
 const stopGraceMs = 2_000
 
 /** What all brokers of the process share. */
-export type CoreParts = Omit<BrokerParts, 'nodeId' | 'fetchSessions' | 'groups' | 'endpoints'>
+export type CoreParts = Omit<BrokerParts, 'nodeId' | 'fetchSessions' | 'groups' | 'endpoints'> & {
+  readonly blocks: BlockPool
+}
 
 export interface Address {
   readonly host: string
@@ -175,13 +178,13 @@ export class BrokerNodes implements BrokerControl {
   }
 
   async #listen(node: Node): Promise<void> {
-    const { environment, memory, deadlines, config } = this.#core
+    const { environment, memory, blocks, deadlines, config } = this.#core
     const at = this.#nodes.indexOf(node)
     const handler = openDispatcher(node.parts, handlers)
     node.handler = handler
     node.server = await Server.open(
       { host: this.#options.listen.host, port: this.#listenPorts[at]! },
-      { environment, memory, deadlines, handler, limits: limitsOf(config) },
+      { environment, memory, blocks, deadlines, handler, limits: limitsOf(config) },
     )
     this.#listenPorts[at] = node.server.port
     if (node.port === 0) node.port = node.server.port

@@ -1,7 +1,7 @@
 /** A broker process: opens its parts in order, and closes them in the opposite one. */
 import type { LogStore } from '../storage/log-store.ts'
 import { SegmentLogStore } from '../storage/segment-log-store.ts'
-import { ReadBuffers } from '../storage/read-buffers.ts'
+import { BlockPool } from '../storage/block-pool.ts'
 import { TailBudget } from '../storage/tail-cache.ts'
 import type { BrokerParts } from './apis/handler.ts'
 import { BrokerNodes, type CoreParts } from './broker-nodes.ts'
@@ -30,8 +30,8 @@ import { TopicRegistry } from './topics/topic-registry.ts'
 
 /** The part of the memory budget that cached log tails may fill. */
 const tailShare = 1 / 4
-/** The part that may lie ready for cold reads. */
-const unusedReadShare = 1 / 8
+/** The part that may lie ready for large frames and cold reads. */
+const unusedBlocksShare = 1 / 8
 
 export interface BrokerOptions {
   readonly config: BrokerConfig
@@ -169,7 +169,8 @@ async function openCore(
   const config = withDynamicConfigs(startConfig, [brokerConfigs.get(''), brokerConfigs.get(String(nodeId))])
   const memory = new MemoryBudget({ limitBytes: Number(config.memoryBudgetBytes) })
   const configs = new CurrentConfig(metadata, config)
-  const logs = await openLogs(environment, { configs, memory, poisonsReads })
+  const blocks = openBlocks(memory, poisonsReads)
+  const logs = await openLogs(environment, { configs, memory, blocks, poisonsReads })
   closers.push(() => closeLogs(logs, logger))
   const wasClean = !logs.wasUnclean
   const deadlines = new DeadlineQueue(clock)
@@ -200,6 +201,7 @@ async function openCore(
     topics,
     producerIds,
     memory,
+    blocks,
     metrics,
     deadlines,
     brokers,
@@ -210,16 +212,21 @@ async function openCore(
 
 function openLogs(
   { disk, logger }: Environment,
-  parts: { readonly configs: CurrentConfig; readonly memory: MemoryBudget; readonly poisonsReads: boolean },
+  parts: {
+    readonly configs: CurrentConfig
+    readonly memory: MemoryBudget
+    readonly blocks: BlockPool
+    readonly poisonsReads: boolean
+  },
 ): Promise<SegmentLogStore> {
-  const { configs, memory, poisonsReads } = parts
+  const { configs, memory, blocks, poisonsReads } = parts
   const config = configs.value
   const cleaner = cleanerPartsOf(configs, memory)
   return SegmentLogStore.open({
     disk,
     ...(cleaner ? { cleaner } : {}),
     tailBudget: openTails(memory, poisonsReads),
-    readBuffers: openReadBuffers(memory, poisonsReads),
+    blocks,
     durable: config.durable,
     producerExpirationMs: BigInt(config.producerIdExpirationMs),
     onLoss: ({ label: partition, ...loss }) =>
@@ -237,12 +244,12 @@ function openTails(memory: MemoryBudget, poisons: boolean): TailBudget {
   return tails
 }
 
-/** So does the memory that waits for the next cold read. */
-function openReadBuffers(memory: MemoryBudget, poisons: boolean): ReadBuffers {
-  const limitBytes = Math.floor(memory.limitBytes * unusedReadShare)
-  const buffers = new ReadBuffers({ limitBytes, poisons, onChange: (grownBytes) => memory.change('tail', grownBytes) })
-  memory.addCache(buffers)
-  return buffers
+/** So does the memory that waits for the next large frame or cold read. */
+function openBlocks(memory: MemoryBudget, poisons: boolean): BlockPool {
+  const limitBytes = Math.floor(memory.limitBytes * unusedBlocksShare)
+  const blocks = new BlockPool({ limitBytes, poisons, onChange: (grownBytes) => memory.change('tail', grownBytes) })
+  memory.addCache(blocks)
+  return blocks
 }
 
 /** What could not be synced at the end is said in the log, too: whoever stops a broker in the background sees nothing else. */

@@ -145,7 +145,7 @@ export class AppendAdmission {
     const leaderEpoch = mode.kind === 'assign' ? mode.leaderEpoch : header.partitionLeaderEpoch
     const placed = this.#plan.take(batch, baseOffset, when)
     if (mode.kind === 'preserve' && mode.isBulk === true) state.tail.skip()
-    else state.tail.place(placed)
+    else state.tail.place(placed, append.entry.memory)
     if (mode.kind === 'assign') assignInPlace(placed.bytes, { baseOffset, leaderEpoch })
     if (append.logAppendTimeMs >= 0n) withLogAppendTime(placed.bytes, append.logAppendTimeMs)
     state.epochs.assign(leaderEpoch, baseOffset)

@@ -85,7 +85,7 @@ async function collect(
     const segment = state.segments[index]!
     const next = state.segments[index + 1]
     const got = await withSegment(segment, () =>
-      segment.read({ offset, endOffset: range.endOffset, maxBytes, minOneBatch }, state.readBuffers),
+      segment.read({ offset, endOffset: range.endOffset, maxBytes, minOneBatch }, state.blocks),
     )
     if (got) {
       chunks.push(got.bytes)

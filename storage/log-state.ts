@@ -6,7 +6,7 @@ import type { NotedHistory } from './log-note.ts'
 import type { LogConfig, LogId, LogView, ReadRequest } from './log-store.ts'
 import type { OpenFiles } from './open-files.ts'
 import { ProducerState } from './producer-state.ts'
-import type { ReadBuffers } from './read-buffers.ts'
+import type { BlockPool } from './block-pool.ts'
 import type { Segment } from './segment.ts'
 import type { TailCache } from './tail-cache.ts'
 
@@ -21,7 +21,7 @@ export interface LogStateParts {
   readonly tail: TailCache
   /** What may be open of the segments of all logs. */
   readonly files: OpenFiles
-  readonly readBuffers: ReadBuffers
+  readonly blocks: BlockPool
 }
 
 export class LogState {
@@ -32,7 +32,7 @@ export class LogState {
   readonly folder: string
   readonly tail: TailCache
   readonly files: OpenFiles
-  readonly readBuffers: ReadBuffers
+  readonly blocks: BlockPool
   readonly epochs = new LeaderEpochs()
   readonly producers = new ProducerState()
   config: LogConfig
@@ -67,7 +67,7 @@ export class LogState {
     this.isMirror = parts.isMirror
     this.tail = parts.tail
     this.files = parts.files
-    this.readBuffers = parts.readBuffers
+    this.blocks = parts.blocks
   }
 
   get activeSegment(): Segment {

@@ -84,6 +84,18 @@ export interface AppendEntry {
   /** Which checks apply: the table is in docs/architecture.md. */
   readonly origin: 'client' | 'coordinator' | 'mirror'
   readonly fence?: Fence
+  /**
+   * Where the batches lie, when that memory is lent until the append is answered: the store retains it for what it keeps of the batches
+   * beyond that. Left out: the batches are the store's for good.
+   */
+  readonly memory?: LentMemory
+}
+
+/** Memory that is used for something else once everybody who retained it, and its lender, have released it. */
+export interface LentMemory {
+  retain(): void
+  /** To be called once for each `retain`, or never: then it is collected like any other memory. */
+  release(): void
 }
 
 export interface RecordError {

@@ -53,7 +53,7 @@ import type {
 import { checkFiles, flushDueLogs, flushLog, housekeepLogs } from './housekeeping.ts'
 import { OpenFiles } from './open-files.ts'
 import { failure, failureOf, StorageError } from './outcome.ts'
-import { ReadBuffers } from './read-buffers.ts'
+import { BlockPool } from './block-pool.ts'
 import { deletedFolder, recover, type Loss } from './recovery.ts'
 import { TailBudget, TailCache } from './tail-cache.ts'
 
@@ -83,7 +83,7 @@ export interface SegmentLogStoreOptions {
   readonly tailBudget?: TailBudget
   readonly tailBytesPerLog?: number
   /** The memory that reads of files go into. */
-  readonly readBuffers?: ReadBuffers
+  readonly blocks?: BlockPool
   /** Sync before every answer, whatever the topics say. */
   readonly durable?: boolean
   /** So many files of segments may be open at the same time. Default: 4096. */
@@ -110,7 +110,7 @@ export class SegmentLogStore implements LogStore {
   readonly #directory: string
   readonly #options: SegmentLogStoreOptions
   readonly #tailBudget: TailBudget
-  readonly #readBuffers: ReadBuffers
+  readonly #blocks: BlockPool
   readonly #checkpoints: DirectoryCheckpoints
   readonly #files: OpenFiles
   readonly #deleted: DeletedFolders
@@ -134,7 +134,7 @@ export class SegmentLogStore implements LogStore {
     this.#deleted = new DeletedFolders(options.disk)
     this.#directory = options.directory ?? ''
     this.#tailBudget = options.tailBudget ?? new TailBudget(defaultTailBytes)
-    this.#readBuffers = options.readBuffers ?? new ReadBuffers({ limitBytes: defaultUnusedReadBytes })
+    this.#blocks = options.blocks ?? new BlockPool({ limitBytes: defaultUnusedReadBytes })
     this.wasUnclean = found.wasUnclean
     this.#checkpoints = found.checkpoints
     this.#logs = found.logs
@@ -325,7 +325,7 @@ export class SegmentLogStore implements LogStore {
   }
 
   async housekeep(nowMs: bigint): Promise<HousekeepingReport> {
-    this.#readBuffers.trim()
+    this.#blocks.trim()
     const report = await housekeepLogs(this.#allLogs(), {
       nowMs,
       producerExpirationMs: this.#options.producerExpirationMs ?? defaultProducerExpirationMs,
@@ -461,7 +461,7 @@ export class SegmentLogStore implements LogStore {
       isMirror: topic.isMirror,
       tail: new TailCache(this.#tailBudget, this.#options.tailBytesPerLog ?? defaultTailBytesPerLog),
       files: this.#files,
-      readBuffers: this.#readBuffers,
+      blocks: this.#blocks,
     })
     const loss = await recover(state, {
       isClean: !this.wasUnclean,

@@ -13,7 +13,7 @@ import { abortedEntryBytes, decodeAbortedEntries, encodeAbortedEntries } from '.
 import { OpenFiles, PooledFile } from './open-files.ts'
 import { StorageError } from './outcome.ts'
 import type { AbortedEntry } from './producer-state.ts'
-import type { ReadBuffer, ReadBuffers } from './read-buffers.ts'
+import type { Block, BlockPool } from './block-pool.ts'
 import { noPart, readPart, SegmentIndexes, type FilePart } from './segment-indexes.ts'
 import type { SparseIndex } from './sparse-index.ts'
 
@@ -37,7 +37,7 @@ export type SegmentSuffix = '' | '.cleaned' | '.swap' | '.deleted'
 export interface ColdRead {
   readonly bytes: Uint8Array
   /** What the bytes are a view of, where that can be given back. */
-  readonly buffer?: ReadBuffer
+  readonly buffer?: Block
   /** One behind the last offset that was read. */
   readonly upperBound: bigint
 }
@@ -331,7 +331,7 @@ export class Segment {
    * Whole batches from the one that holds `offset` (or follows it) on, below `endOffset`, in one piece of memory out of
    * `buffers`. Undefined when the segment has none.
    */
-  async read(wanted: SegmentRead, buffers: ReadBuffers): Promise<ColdRead | undefined> {
+  async read(wanted: SegmentRead, buffers: BlockPool): Promise<ColdRead | undefined> {
     const to = this.#sizeBytes
     let position = await this.positionOf(wanted.offset)
     let windowBytes = Math.min(Math.max(wanted.maxBytes, 0), 64 * 1024 * 1024) + 16 * 1024

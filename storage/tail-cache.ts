@@ -5,6 +5,7 @@
  * once its batches are written and every reader has given it back; what no reader gives back is left to the garbage collector.
  */
 import { strict as assert } from 'node:assert'
+import type { LentMemory } from './log-store.ts'
 
 /** From this size on a batch may be a chunk of its own. A copy of a smaller one costs less than the collection of its frame. */
 const ownChunkBytes = 64 * 1024
@@ -104,7 +105,9 @@ export class TailBudget {
 
   #reuse(chunk: TailChunk): void {
     const isUnused = chunk.isRemoved && chunk.unwrittenCount === 0 && chunk.readerCount === 0
-    if (!isUnused || !chunk.isOurs) return
+    if (!isUnused) return
+    chunk.lent?.release()
+    if (!chunk.isOurs) return
     if (this.#poisons) chunk.bytes.fill(0xdb)
     if (chunk.bytes.length !== largestChunkBytes || this.#spares.length === spareBlocks) return
     this.#spares.push(chunk.bytes)
@@ -135,11 +138,14 @@ export class TailChunk {
   readerCount = 0
   /** The bytes are a block of the tail's own, not a batch as it was handed in. */
   readonly isOurs: boolean
+  /** Where a batch as it was handed in lies, when that is lent. */
+  readonly lent: LentMemory | undefined
 
-  constructor(owner: TailCache, bytes: Uint8Array, options: { readonly place: BatchPlace; readonly isOurs: boolean }) {
-    const { place } = options
+  constructor(owner: TailCache, bytes: Uint8Array, { place, isOurs, lent }: ChunkOptions) {
     this.owner = owner
-    this.isOurs = options.isOurs
+    this.isOurs = isOurs
+    this.lent = lent
+    lent?.retain()
     this.bytes = bytes
     this.heldBytes = bytes.buffer.byteLength
     this.segmentBaseOffset = place.segmentBaseOffset
@@ -183,6 +189,12 @@ export class TailChunk {
   }
 }
 
+interface ChunkOptions {
+  readonly place: BatchPlace
+  readonly isOurs: boolean
+  readonly lent?: LentMemory | undefined
+}
+
 /** Where a batch belongs. */
 export interface BatchPlace {
   readonly segmentBaseOffset: bigint
@@ -209,12 +221,12 @@ export class TailCache {
 
   /**
    * Takes a batch behind the last one. Its `bytes` are the ones to patch and write from then on: a copy, or the same when it is
-   * big. They are safe until `settle`.
+   * big. They are safe until `settle`. `lent`: where the batch lies now, when that is lent; it is retained when the batch stays there.
    */
-  place(batch: TailBatch): void {
+  place(batch: TailBatch, lent?: LentMemory): void {
     const { bytes } = batch
     if (bytes.length >= ownChunkBytes && bytes.length * 2 >= bytes.buffer.byteLength) {
-      this.#note(this.#open(bytes, { place: batch, isOurs: false }), batch)
+      this.#note(this.#open(bytes, { place: batch, isOurs: false, lent }), batch)
       return
     }
     let chunk = this.#chunks.at(-1)
@@ -338,7 +350,7 @@ export class TailCache {
     return low
   }
 
-  #open(bytes: Uint8Array, options: { readonly place: BatchPlace; readonly isOurs: boolean }): TailChunk {
+  #open(bytes: Uint8Array, options: ChunkOptions): TailChunk {
     const chunk = new TailChunk(this, bytes, options)
     this.#chunks.push(chunk)
     this.#heldBytes += chunk.heldBytes

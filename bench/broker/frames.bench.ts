@@ -1,4 +1,5 @@
 /** Frames through a listener and back over TCP, without what they say: client and server share this process and its core. */
+import { BlockPool } from '../../storage/block-pool.ts'
 import { nodeEnvironment } from '../../src/environment/node-environment.ts'
 import { DeadlineQueue } from '../../src/network/deadline-queue.ts'
 import { MemoryBudget } from '../../src/network/memory-budget.ts'
@@ -38,9 +39,11 @@ async function exchange(options: { count: number; requestBytes: number; answerBy
     {
       environment,
       memory: new MemoryBudget(),
+      blocks: new BlockPool({ limitBytes: 64 * 1024 * 1024 }),
       deadlines,
       handler: async (_frame, call) => {
         call.admitNext()
+        call.memory?.release()
         return answer
       },
     },

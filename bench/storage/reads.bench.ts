@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'
 import { NodeDisk } from '../../storage/node-disk.ts'
-import { ReadBuffers } from '../../storage/read-buffers.ts'
+import { BlockPool } from '../../storage/block-pool.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
 import { append, openTestLog, openTestStore, testBatch } from '../../test/support/logs.ts'
 import { describeLane, runLanes, type Lane, type LaneResult } from '../support/lanes.ts'
@@ -85,7 +85,7 @@ async function openFilled(
     directory,
     tailBudget: new TailBudget(tailBytes),
     tailBytesPerLog: Math.ceil(tailBytes / partitionCount),
-    readBuffers: new ReadBuffers({ limitBytes: 64 * 1024 * 1024 }),
+    blocks: new BlockPool({ limitBytes: 64 * 1024 * 1024 }),
   })
   const first = await openTestLog(store, { partitionCount })
   const logs = Array.from({ length: partitionCount }, (_, index) => store.find({ ...first.id, partitionIndex: index })!)

@@ -108,6 +108,7 @@ class Dispatcher {
       signal: call.signal,
       admitNext: () => call.admitNext(),
       countAsAppend: () => call.countAsAppend(),
+      frameMemory: call.memory,
       afterAnswer: (run) => call.afterAnswer(run),
       authorize: () => undefined, // everything is allowed: there is no authorizer
     }

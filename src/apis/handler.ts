@@ -2,7 +2,7 @@
  * What a Kafka API is to the broker: a declaration (`protocol/apis/`) and a handler. `dispatch` decodes, calls, encodes.
  */
 import type { Api, RequestOf, ResponseInput } from '../../protocol/schema.ts'
-import type { LogStore } from '../../storage/log-store.ts'
+import type { LentMemory, LogStore } from '../../storage/log-store.ts'
 import type { BrokerConfig } from '../config/broker-config.ts'
 import type { Environment } from '../environment/environment.ts'
 import type { KafkaError } from '../errors.ts'
@@ -72,6 +72,8 @@ export interface Context {
   admitNext(): void
   /** The request was handed to the store: the memory of its frame counts as a queued append until it is answered. */
   countAsAppend(): void
+  /** Where the request lies, if that memory may be used again: released by whoever keeps no view of it. Nobody has to. */
+  readonly frameMemory: LentMemory | undefined
   /** `run` is called once nobody needs what the answer holds any more. It may never be called: then all of it is collected. */
   afterAnswer(run: () => void): void
   /** Throws KafkaError for what the principal may not do. Everything is allowed until there is an authorizer. */

@@ -24,6 +24,7 @@ export async function askInProcess<A extends Api>(
     signal: new AbortController().signal,
     admitNext: () => undefined,
     countAsAppend: () => undefined,
+    memory: undefined, // the frame has its own
     afterAnswer: () => undefined, // the one who asked keeps the answer for as long as he likes
     turn: () => Promise.resolve(),
     setBarrier: () => undefined,

@@ -38,6 +38,8 @@ export const produce = defineHandler({
     context.admitNext()
     const results = await appending
     note(plans, { entries, results }, context)
+    // After a failure the store may be at work on the batches still.
+    if (results.every(({ ok }) => ok)) context.frameMemory?.release()
     const response = responseOf(request, (topicPlace, partitionPlace) => {
       const { index } = request.topicData[topicPlace]!.partitionData[partitionPlace]!
       const plan = plans[topicPlace]![partitionPlace]!
@@ -90,7 +92,9 @@ function planPartition(
     if (request.acks === -1) checkInSync(partition)
     refuseTransactions(batch, request.transactionalId)
     const mode = { kind: 'assign', leaderEpoch: broker.logs.view(log).leaderEpoch } as const
-    const entry: AppendEntry = { log, batches: [batch], mode, origin: 'client' }
+    const { frameMemory } = context
+    const lent = frameMemory && { memory: frameMemory }
+    const entry: AppendEntry = { log, batches: [batch], mode, origin: 'client', ...lent }
     return { entryIndex: entries.push(entry) - 1 }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error

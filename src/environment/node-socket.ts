@@ -19,7 +19,7 @@ export class NodeSocket implements Socket {
   readonly remotePort: number
   readonly localPort: number
   readonly #tcp: TcpSocket
-  /** Of an outgoing connection. */
+  /** Left out where Node reads into memory of its own. */
   readonly #target: ReadTarget | undefined
   #handlers: SocketHandlers | undefined
   #chunks: Uint8Array[] = []
@@ -75,10 +75,12 @@ export class NodeSocket implements Socket {
   }
 
   pause(): void {
+    if (this.#target) this.#target.isPaused = true
     this.#tcp.pause()
   }
 
   resume(): void {
+    if (this.#target) this.#target.isPaused = false
     this.#tcp.resume()
   }
 

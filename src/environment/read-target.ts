@@ -1,15 +1,16 @@
 import type { SocketHandlers, SocketReader } from './environment.ts'
 
-/** What is read at once before a reader says where to, and for receivers that do not say. */
-const ownBytes = 64 * 1024
+/** What all connections read into before a reader says where to, and for receivers that do not say: it is emptied at once. */
+const shared = new Uint8Array(64 * 1024)
 
 /**
- * Where an outgoing connection reads to. Node can read into given memory (`onread`) only where that was said before the
- * connection was made, so this stands between Node and handlers that come later.
+ * Where a connection reads to. Node can read into given memory (`onread`) only where that was said when the connection was made,
+ * so this stands between Node and handlers that come later.
  */
 export class ReadTarget {
   #handlers: SocketHandlers | undefined
-  #own: Uint8Array | undefined
+  /** A stream that was just told to flow begins to read in the next turn, whatever it is told in between. */
+  isPaused = false
   /** The last memory that was given is the reader's. */
   #isReaders = false
 
@@ -24,7 +25,7 @@ export class ReadTarget {
       buffer: () => this.#next(),
       callback: (sizeBytes) => {
         this.#take(sizeBytes)
-        return true // `pause` stops the reading, not this
+        return !this.isPaused
       },
     }
   }
@@ -32,18 +33,14 @@ export class ReadTarget {
   #next(): Uint8Array {
     const reader = this.#handlers?.reader
     this.#isReaders = reader !== undefined
-    if (reader) {
-      this.#own = undefined
-      return reader.room()
-    }
-    return (this.#own ??= Buffer.allocUnsafeSlow(ownBytes))
+    return reader ? reader.room() : shared
   }
 
   #take(sizeBytes: number): void {
     const reader = this.#handlers?.reader
     if (this.#isReaders) reader?.filled(sizeBytes)
-    else if (reader) copyTo(reader, this.#own!.subarray(0, sizeBytes))
-    else this.#handlers?.onData(new Uint8Array(this.#own!.subarray(0, sizeBytes)))
+    else if (reader) copyTo(reader, shared.subarray(0, sizeBytes))
+    else this.#handlers?.onData(new Uint8Array(shared.subarray(0, sizeBytes)))
   }
 }
 

@@ -1,6 +1,9 @@
 import type { Environment, Socket } from '../environment/environment.ts'
 import type { Deadline, DeadlineQueue } from './deadline-queue.ts'
-import { FrameAssembler, FrameError, sizePrefixBytes } from './frame-assembler.ts'
+import type { BlockPool } from '../../storage/block-pool.ts'
+import type { LentMemory } from '../../storage/log-store.ts'
+import { FrameMemory } from './frame-memory.ts'
+import { FrameError, FrameReader, sizePrefixBytes } from './frame-reader.ts'
 import type { MemoryBudget, MemoryReader } from './memory-budget.ts'
 
 /** Who sends a frame. */
@@ -18,6 +21,11 @@ export interface FrameCall {
   admitNext(): void
   /** The memory of this frame belongs to an append from now on: it waits for the disk, and no longer for its handler. */
   countAsAppend(): void
+  /**
+   * Where the frame lies, if that memory may be used again. Whoever keeps no view of the frame releases it; the frame is the handler's
+   * own for as long as nobody does.
+   */
+  readonly memory: LentMemory | undefined
   /** `run` is called once the chunks of the answer are needed no more: they have left, or never will. */
   afterAnswer(run: () => void): void
   /** Resolves when all frames before it are answered, or nobody waits for them any more: at once for the first. */
@@ -30,7 +38,7 @@ export interface FrameCall {
  * Answers one frame. Resolves with the chunks of the framed answer, size included; undefined: none is sent. A rejection closes
  * the connection with one log line, after the answers before it.
  *
- * The frame is the handler's own and never changes: what it keeps may be views of it.
+ * The frame is the handler's own and never changes before its memory is released: what the handler keeps may be views of it.
  */
 export interface FrameHandler {
   (frame: Uint8Array, call: FrameCall): Promise<readonly Uint8Array[] | undefined>
@@ -50,6 +58,8 @@ export interface ConnectionLimits {
 export interface ConnectionParts {
   readonly environment: Pick<Environment, 'clock' | 'logger'>
   readonly memory: MemoryBudget
+  /** Where large frames are read to. */
+  readonly blocks: BlockPool
   readonly deadlines: DeadlineQueue
   readonly handler: FrameHandler
   readonly limits: ConnectionLimits
@@ -61,10 +71,17 @@ const pausedBy = { inFlight: 1, unsent: 2, memory: 4, ending: 8 } as const
 /** Bytes that may lie here while the frame before them is not admitted. Beyond it they stay with the kernel. */
 const readAheadMaxBytes = 256 * 1024
 
+/** A frame that is there, and where. */
+interface Received {
+  readonly frame: Uint8Array
+  readonly memory: FrameMemory | undefined
+}
+
 /** One frame on its way to its answer. */
 class Call implements FrameCall {
   readonly connection: Connection
   readonly signal: AbortSignal
+  readonly memory: LentMemory | undefined
   /** The memory the frame holds until it is answered. */
   readonly frameBytes: number
   /** What the memory is counted as. */
@@ -81,12 +98,13 @@ class Call implements FrameCall {
   readonly #onAppend: (call: Call) => void
 
   constructor(
-    parts: { readonly connection: Connection; readonly signal: AbortSignal; readonly frameBytes: number },
+    parts: { readonly connection: Connection; readonly signal: AbortSignal; readonly received: Received },
     on: { readonly admit: (call: Call) => void; readonly append: (call: Call) => void },
   ) {
     this.connection = parts.connection
     this.signal = parts.signal
-    this.frameBytes = parts.frameBytes
+    this.memory = parts.received.memory
+    this.frameBytes = parts.received.frame.byteLength + sizePrefixBytes
     this.#onAdmit = on.admit
     this.#onAppend = on.append
   }
@@ -132,7 +150,13 @@ export class Connection implements MemoryReader {
   readonly remotePort: number
   readonly #socket: Socket
   readonly #parts: ConnectionParts
-  readonly #assembler: FrameAssembler
+  readonly #reader: FrameReader
+  /** Of the frame under way. */
+  #readMemory: FrameMemory | undefined
+  /** Frames that are there and have not started. */
+  readonly #received: Received[] = []
+  /** What came behind them is no frame. */
+  #failure: FrameError | undefined
   readonly #abort = new AbortController()
   /** Started and not answered, in order. */
   readonly #calls: Call[] = []
@@ -161,7 +185,11 @@ export class Connection implements MemoryReader {
     this.remotePort = socket.remotePort
     this.#socket = socket
     this.#parts = parts
-    this.#assembler = new FrameAssembler(parts.limits.frameMaxBytes)
+    this.#reader = new FrameReader({
+      frameMaxBytes: parts.limits.frameMaxBytes,
+      memoryFor: (sizeBytes, presentBytes) => this.#memoryFor(sizeBytes, presentBytes),
+      onFrame: (frame) => this.#onFrame(frame),
+    })
     this.#lastActiveMs = parts.environment.clock.monotonicMs()
   }
 
@@ -175,12 +203,21 @@ export class Connection implements MemoryReader {
     return this.#calls.length
   }
 
+  /** Bytes that came and belong to no frame that has started. */
+  get #unstartedBytes(): number {
+    return this.#heldBytes - this.#startedBytes
+  }
+
   /** Begins to read. */
   open(): void {
     this.#parts.memory.addReader(this)
     this.#watchIdle(this.#parts.limits.idleMaxMs)
     this.#socket.start({
-      onData: (bytes) => this.#onData(bytes),
+      onData: (bytes) => this.#read(bytes.byteLength, () => this.#reader.push(bytes)),
+      reader: {
+        room: () => this.#reader.room(),
+        filled: (sizeBytes) => this.#read(sizeBytes, () => this.#reader.filled(sizeBytes)),
+      },
       onDrain: () => this.#onDrain(),
       onClose: (error) => this.#onClose(error),
     })
@@ -212,31 +249,43 @@ export class Connection implements MemoryReader {
     this.#resume(pausedBy.memory)
   }
 
-  #onData(bytes: Uint8Array): void {
-    if (this.#isEnding) return
+  #read(sizeBytes: number, take: () => void): void {
+    if (this.#isEnding || this.#failure) return
     this.#lastActiveMs = this.#parts.environment.clock.monotonicMs()
-    this.#assembler.push(bytes)
-    this.#heldBytes += bytes.byteLength
-    this.#parts.memory.reserve('request', bytes.byteLength)
+    this.#heldBytes += sizeBytes
+    this.#parts.memory.reserve('request', sizeBytes)
+    try {
+      take()
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error
+      this.#failure = error
+    }
     this.#startFrames()
+  }
+
+  #memoryFor(sizeBytes: number, presentBytes: number): Uint8Array | undefined {
+    this.#readMemory = FrameMemory.take(this.#parts.blocks, sizeBytes, presentBytes)
+    return this.#readMemory?.bytes
+  }
+
+  #onFrame(frame: Uint8Array): void {
+    this.#received.push({ frame, memory: this.#readMemory })
+    this.#readMemory = undefined
   }
 
   /** Starts what may start. Never nests: a handler that admits the next frame at once makes the loop go round again. */
   #startFrames(): void {
     if (this.#isStarting) return
     this.#isStarting = true
-    try {
-      while (this.#mayStart()) {
-        const frame = this.#assembler.next()
-        if (!frame) break
-        this.#startFrame(frame)
-      }
-    } catch (error) {
-      if (!(error instanceof FrameError)) throw error
-      this.#logClose({ reason: error.message })
+    while (this.#mayStart()) {
+      const received = this.#received.shift()
+      if (!received) break
+      this.#startFrame(received)
+    }
+    this.#isStarting = false
+    if (this.#failure && this.#mayStart()) {
+      this.#logClose({ reason: this.#failure.message })
       this.end()
-    } finally {
-      this.#isStarting = false
     }
     this.#pauseWhenFull()
   }
@@ -246,14 +295,13 @@ export class Connection implements MemoryReader {
     return this.#calls.length < this.#parts.limits.inFlightMaxCount && !(this.#pauseReasons & pausedBy.unsent)
   }
 
-  #startFrame(frame: Uint8Array): void {
-    const frameBytes = frame.byteLength + sizePrefixBytes
-    const call = new Call({ connection: this, signal: this.#abort.signal, frameBytes }, this.#callEvents)
+  #startFrame(received: Received): void {
+    const call = new Call({ connection: this, signal: this.#abort.signal, received }, this.#callEvents)
     this.#startedBytes += call.frameBytes
     this.#calls.push(call)
     if (this.#calls.length === 1) call.takeTurn()
     this.#blocking = call
-    this.#parts.handler(frame, call).then(
+    this.#parts.handler(received.frame, call).then(
       (answer) => this.#finish(call, answer),
       (error: unknown) => this.#fail(call, error),
     )
@@ -276,7 +324,7 @@ export class Connection implements MemoryReader {
   #pauseWhenFull(): void {
     const isFull =
       this.#calls.length >= this.#parts.limits.inFlightMaxCount ||
-      (this.#blocking !== undefined && this.#assembler.heldBytes >= readAheadMaxBytes)
+      (this.#blocking !== undefined && this.#unstartedBytes >= readAheadMaxBytes)
     if (isFull) this.#pause(pausedBy.inFlight)
     else this.#resume(pausedBy.inFlight)
   }
@@ -376,7 +424,7 @@ export class Connection implements MemoryReader {
 
   /** Its client may be waiting for us, while we wait for memory that its half frame holds. */
   #giveUpCutFrame(): void {
-    if (this.#assembler.heldBytes === 0) return
+    if (this.#unstartedBytes === 0) return
     this.#logClose({ reason: 'memory is short, and the rest of a frame could not be read', heldBytes: this.#heldBytes })
     this.destroy()
   }
@@ -409,7 +457,7 @@ export class Connection implements MemoryReader {
     this.#unsentDeadline?.cancel()
     this.#memoryDeadline?.cancel()
     this.#countUnsent()
-    this.#parts.memory.release('request', this.#heldBytes - this.#startedBytes)
+    this.#parts.memory.release('request', this.#unstartedBytes)
     this.#heldBytes = this.#startedBytes // released one by one as their handlers let go of them
     this.#parts.memory.removeReader(this)
     this.#abort.abort()

@@ -1,3 +1,4 @@
+import type { BlockPool } from '../../storage/block-pool.ts'
 import type { Environment, Listener, Socket } from '../environment/environment.ts'
 import { Connection, type ConnectionLimits, type ConnectionParts, type FrameHandler } from './connection.ts'
 import type { DeadlineQueue } from './deadline-queue.ts'
@@ -23,6 +24,7 @@ export const serverLimitDefaults: ServerLimits = {
 export interface ServerParts {
   readonly environment: Pick<Environment, 'clock' | 'network' | 'logger'>
   readonly memory: MemoryBudget
+  readonly blocks: BlockPool
   readonly deadlines: DeadlineQueue
   /** Answers each frame of each connection. */
   readonly handler: FrameHandler
@@ -60,9 +62,9 @@ export class Server {
     this.#listener = listener
     this.#parts = parts
     this.#limits = { ...serverLimitDefaults, ...parts.limits }
-    const { environment, memory, deadlines, handler } = parts
+    const { environment, memory, blocks, deadlines, handler } = parts
     const onClosed = (connection: Connection): void => this.#forget(connection)
-    this.#connectionParts = { environment, memory, deadlines, handler, limits: this.#limits, onClosed }
+    this.#connectionParts = { environment, memory, blocks, deadlines, handler, limits: this.#limits, onClosed }
   }
 
   get connections(): ReadonlySet<Connection> {

@@ -268,3 +268,42 @@ for (const version of versionsOf(InitProducerId)) {
     assert.equal(refusal.producerId, -1n)
   })
 }
+
+test('records of large requests stay as they were sent, however often the memory of requests is used again', async (t) => {
+  const broker = await startTestBroker(t, {
+    topics: { orders: 3 },
+    configs: { 'titorelli.memory.budget.bytes': '67108864' },
+  })
+  const client = await broker.connect()
+  const values: string[][] = [[], [], []]
+  const send = async (round: number, partitions: readonly number[], sizeBytes: number): Promise<void> => {
+    const partitionData = partitions.map((index) => {
+      const value = `${round}.${index}.`.repeat(sizeBytes / 4).slice(0, sizeBytes)
+      values[index]!.push(value)
+      return { index, records: [batchOf([value])] }
+    })
+    const topicData = [{ name: 'orders', topicId: zeroUuid, partitionData }]
+    const { responses } = await client.send(Produce, 9, { acks: -1, timeoutMs: 1_000, topicData })
+    assert.deepEqual(new Set(responses[0]!.partitionResponses.map(({ errorCode }) => errorCode)), new Set([0]))
+  }
+  for (let round = 0; round < 60; round += 4) {
+    await Promise.all([
+      send(round, [0], 300_000), // kept where it came
+      send(round + 1, [1], 1_000_000),
+      send(round + 2, [0, 1, 2], 70_000), // copied out of what came
+      send(round + 3, [2], 140_000),
+    ])
+  }
+  for (const [partition, expected] of values.entries()) {
+    const got: string[] = []
+    while (got.length < expected.length) {
+      const request = fetchRequest({ partitions: [{ partition, fetchOffset: BigInt(got.length) }] })
+      const { responses } = await broker.send(Fetch, 11, request)
+      got.push(...valuesOf(responses[0]!.partitions[0]!.records))
+    }
+    assert.ok(
+      got.every((value, at) => value === expected[at]),
+      `partition ${partition}`,
+    )
+  }
+})

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { NetworkError, type Socket } from '../../src/environment/environment.ts'
+import { createConnection } from 'node:net'
+import { test, type TestContext } from 'node:test'
+import { NetworkError, type Listener, type Socket } from '../../src/environment/environment.ts'
 import { silentLogger } from '../../src/environment/logger.ts'
 import { MemoryNetwork } from '../../src/environment/memory-network.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
@@ -45,46 +46,60 @@ test('node: a connect that nobody answers ends with its time', async (t) => {
   await assert.rejects(pending, { code: 'TIMED_OUT', message: 'no connection to 192.0.2.1:9 within 700 ms' })
 })
 
-test('node: an outgoing connection reads into memory that it is given, stops and goes on, and sees the end', async (t) => {
-  const network = nodeNetwork(silentLogger)
-  const accepted = Promise.withResolvers<Socket>()
-  const listener = await network.listen({ host, port: 0 }, (socket) => accepted.resolve(socket))
-  t.after(() => listener.close())
-  const client = await network.connect({ host, port: listener.port }, { timeoutMs: 5_000 })
-  t.after(() => client.destroy())
-  const server = await accepted.promise
-  const closed = Promise.withResolvers<Error | undefined>()
-  server.start({ onData: () => {}, onDrain: () => {}, onClose: () => {} })
-  const sent = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251))
-  const received = Buffer.alloc(sent.length + 1) // there is always room
-  let [filledBytes, givenBytes] = [0, 0]
-  let paused = (): void => {}
-  client.start({
-    onData: () => assert.fail('there is a reader'),
-    onDrain: () => {},
-    onClose: closed.resolve,
-    reader: {
-      room: () => received.subarray(filledBytes, (givenBytes = 7_000) + filledBytes),
-      filled(sizeBytes) {
-        assert.ok(sizeBytes <= givenBytes)
-        filledBytes += sizeBytes
-        if (filledBytes < 100_000 || filledBytes - sizeBytes >= 100_000) return
-        client.pause()
-        paused()
+for (const side of ['outgoing', 'accepted'] as const) {
+  test(`node: an ${side} connection reads into memory that it is given, stops and goes on, and sees the end`, async (t) => {
+    const { client, server } = await connect(t)
+    const [sender, receiver] = side === 'outgoing' ? [server, client] : [client, server]
+    const closed = Promise.withResolvers<Error | undefined>()
+    sender.start({ onData: () => {}, onDrain: () => {}, onClose: () => {} })
+    const sent = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251))
+    const received = Buffer.alloc(sent.length + 1) // there is always room
+    let [filledBytes, givenBytes] = [0, 0]
+    let paused = (): void => {}
+    receiver.start({
+      onData: () => assert.fail('there is a reader'),
+      onDrain: () => {},
+      onClose: closed.resolve,
+      reader: {
+        room: () => received.subarray(filledBytes, (givenBytes = 7_000) + filledBytes),
+        filled(sizeBytes) {
+          assert.ok(sizeBytes <= givenBytes)
+          filledBytes += sizeBytes
+          if (filledBytes < 100_000 || filledBytes - sizeBytes >= 100_000) return
+          receiver.pause()
+          paused()
+        },
       },
-    },
+    })
+    const isPaused = new Promise<void>((resolve) => (paused = resolve))
+    sender.write([sent])
+    sender.end()
+    await isPaused
+    const pausedAtBytes = filledBytes
+    for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+    assert.equal(filledBytes, pausedAtBytes)
+    receiver.resume()
+    assert.equal(await closed.promise, undefined)
+    assert.equal(filledBytes, sent.length)
+    assert.ok(received.subarray(0, -1).equals(sent))
   })
-  const isPaused = new Promise<void>((resolve) => (paused = resolve))
-  server.write([sent])
-  server.end()
-  await isPaused
-  const pausedAtBytes = filledBytes
-  for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
-  assert.equal(filledBytes, pausedAtBytes)
-  client.resume()
-  assert.equal(await closed.promise, undefined)
-  assert.equal(filledBytes, sent.length)
-  assert.ok(received.subarray(0, -1).equals(sent))
+}
+
+test('node: where an accepted connection can not read into given memory, its bytes are handed over', async (t) => {
+  const { listener, accepted } = await listen(t)
+  const client = createConnection({ host, port: listener.port })
+  t.after(() => client.destroy())
+  const owner = ownerOf('useUserBuffer', Reflect.get(client, '_handle') as object)
+  const original = Object.getOwnPropertyDescriptor(owner, 'useUserBuffer')!
+  Object.defineProperty(owner, 'useUserBuffer', { value: undefined, configurable: true })
+  t.after(() => Object.defineProperty(owner, 'useUserBuffer', original))
+  const server = await accepted
+  const data = Promise.withResolvers<string>()
+  const reader = { room: () => assert.fail('it is not asked'), filled: () => assert.fail('it is not asked') }
+  const onData = (bytes: Uint8Array): void => data.resolve(Buffer.from(bytes).toString())
+  server.start({ onData, reader, onDrain: () => {}, onClose: () => {} })
+  client.write('hello')
+  assert.equal(await data.promise, 'hello')
 })
 
 test('memory: a cut breaks both ends with an error, and what was under way is lost', async (t) => {
@@ -97,3 +112,23 @@ test('memory: a cut breaks both ends with an error, and what was under way is lo
   assert.equal(server.receivedBytes, 0)
   assert.equal(network.connectionCount, 0)
 })
+
+/** The prototype that has this property. */
+function ownerOf(name: string, value: object): object {
+  return Object.hasOwn(value, name) ? value : ownerOf(name, Object.getPrototypeOf(value) as object)
+}
+
+async function listen(t: TestContext): Promise<{ readonly listener: Listener; readonly accepted: Promise<Socket> }> {
+  const accepted = Promise.withResolvers<Socket>()
+  const listener = await nodeNetwork(silentLogger).listen({ host, port: 0 }, (socket) => accepted.resolve(socket))
+  t.after(() => listener.close())
+  return { listener, accepted: accepted.promise }
+}
+
+/** Both ends of a connection. */
+async function connect(t: TestContext): Promise<{ readonly client: Socket; readonly server: Socket }> {
+  const { listener, accepted } = await listen(t)
+  const client = await nodeNetwork(silentLogger).connect({ host, port: listener.port }, { timeoutMs: 5_000 })
+  t.after(() => client.destroy())
+  return { client, server: await accepted }
+}

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
+import { BlockPool } from '../../storage/block-pool.ts'
 import type { Logger, Socket } from '../../src/environment/environment.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
 import { simulatedEnvironment, type SimulatedEnvironment } from '../../src/environment/simulated-environment.ts'
@@ -40,7 +41,7 @@ export interface Served {
 
 export async function startServer(
   t: TestContext,
-  options: { limits?: Partial<ServerLimits>; memory?: MemoryBudget; handler?: FrameHandler } = {},
+  options: { limits?: Partial<ServerLimits>; memory?: MemoryBudget; blocks?: BlockPool; handler?: FrameHandler } = {},
 ): Promise<Served> {
   const logged: LogLine[] = []
   const environment = simulatedEnvironment({ seed: 1, host: nodeClock, logger: recorder(logged) })
@@ -49,7 +50,9 @@ export async function startServer(
   const started: Pending[] = []
   const handler = options.handler ?? pendingHandler(started)
   const limits = options.limits ?? {}
-  const server = await Server.open({ host: 'memory', port: 0 }, { environment, memory, deadlines, handler, limits })
+  const blocks = options.blocks ?? new BlockPool({ limitBytes: 0 })
+  const parts = { environment, memory, blocks, deadlines, handler, limits }
+  const server = await Server.open({ host: 'memory', port: 0 }, parts)
   t.after(() => deadlines.close())
   return {
     environment,

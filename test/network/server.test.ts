@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BlockPool } from '../../storage/block-pool.ts'
 import { nodeEnvironment } from '../../src/environment/node-environment.ts'
 import { DeadlineQueue } from '../../src/network/deadline-queue.ts'
 import { MemoryBudget } from '../../src/network/memory-budget.ts'
@@ -102,6 +103,7 @@ test('over TCP: pipelined frames are answered in order, and close ends the conne
     {
       environment,
       memory,
+      blocks: new BlockPool({ limitBytes: 0 }),
       deadlines,
       handler: async (frame, call) => {
         call.admitNext()
@@ -127,10 +129,11 @@ test('over TCP: a reader that stops reading is closed after its time, and its me
   const environment = nodeEnvironment({})
   const deadlines = new DeadlineQueue(environment.clock)
   const memory = new MemoryBudget()
+  const blocks = new BlockPool({ limitBytes: 0 })
   const answer = [Buffer.alloc(32 * 1024 * 1024)]
   const server = await Server.open(
     { host: '127.0.0.1', port: 0 },
-    { environment, memory, deadlines, handler: async () => answer, limits: { unsentMaxMs: 40 } },
+    { environment, memory, blocks, deadlines, handler: async () => answer, limits: { unsentMaxMs: 40 } },
   )
   t.after(async () => {
     deadlines.close()

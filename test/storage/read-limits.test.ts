@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { splitBatches } from '../../protocol/records/batch.ts'
 import type { LogHandle, ReadResult } from '../../storage/log-store.ts'
-import { ReadBuffers } from '../../storage/read-buffers.ts'
+import { BlockPool } from '../../storage/block-pool.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
 import { append, must, openTestLog, openTestStore, testBatch } from '../support/logs.ts'
 
@@ -15,14 +15,14 @@ async function reader(t: TestContext): Promise<{
   readonly read: (maxBytes: number, ownMaxBytes: number) => Promise<number[]>
   readonly takeReadBytes: () => number
 }> {
-  const readBuffers = new ReadBuffers({ limitBytes: 0 })
+  const blocks = new BlockPool({ limitBytes: 0 })
   let readBytes = 0
-  const take = readBuffers.take.bind(readBuffers)
-  t.mock.method(readBuffers, 'take', (sizeBytes: number) => {
+  const take = blocks.take.bind(blocks)
+  t.mock.method(blocks, 'take', (sizeBytes: number) => {
     readBytes += sizeBytes
     return take(sizeBytes)
   })
-  const store = await openTestStore({ tailBudget: new TailBudget(1), tailBytesPerLog: 1, readBuffers })
+  const store = await openTestStore({ tailBudget: new TailBudget(1), tailBytesPerLog: 1, blocks })
   t.after(() => store.close())
   const first = await openTestLog(store, { partitionCount: logCount + 1 })
   const logOf = (partitionIndex: number): LogHandle => store.find({ ...first.id, partitionIndex })!

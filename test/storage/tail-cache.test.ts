@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { LentMemory } from '../../storage/log-store.ts'
 import { TailBudget, TailCache, type TailBatch } from '../../storage/tail-cache.ts'
 
 const everything = { maxBytes: Infinity, minOneBatch: true }
@@ -114,4 +115,38 @@ test('a tail that is short of memory keeps none for the next chunks', () => {
   tail.clear()
   budget.evictTo(0)
   assert.equal(countedBytes(), 0)
+})
+
+/** Memory that is lent, and by how many it is retained. */
+function openLent(): LentMemory & { userCount: number } {
+  return {
+    userCount: 1,
+    retain() {
+      this.userCount++
+    },
+    release() {
+      this.userCount--
+    },
+  }
+}
+
+test('a batch that is kept where it was lent retains that until it is let go, written, and looked at by nobody', () => {
+  const tail = new TailCache(new TailBudget(Infinity), Infinity)
+  const lent = openLent()
+  const batch = batchAt(0, new Uint8Array(80_000))
+  tail.place(batch, lent)
+  lent.release() // by who lent it
+  const read = tail.read(0n, 1n, everything)!
+  tail.clear()
+  assert.equal(lent.userCount, 1)
+  tail.settle(batch)
+  assert.equal(lent.userCount, 1)
+  read.release()
+  assert.equal(lent.userCount, 0)
+})
+
+test('a batch that is copied out of lent memory does not retain it', () => {
+  const lent = openLent()
+  new TailCache(new TailBudget(Infinity), Infinity).place(batchAt(0, new Uint8Array(1_000)), lent)
+  assert.equal(lent.userCount, 1)
 })

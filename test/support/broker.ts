@@ -12,7 +12,7 @@ import { MemoryNetwork } from '../../src/environment/memory-network.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
 import { seededRandom } from '../../src/environment/seeded-random.ts'
 import { handlers } from '../../src/apis/index.ts'
-import { FrameAssembler } from '../../src/network/frame-assembler.ts'
+import { FrameReader } from '../../src/network/frame-reader.ts'
 
 export interface Cleanup {
   after(run: () => Promise<void> | void): void
@@ -112,7 +112,7 @@ interface Waiting {
 /** One connection. Requests may be pipelined. */
 export class TestClient {
   readonly socket: Socket
-  readonly #assembler = new FrameAssembler(0x7fffffff)
+  readonly #frames = new FrameReader({ frameMaxBytes: 0x7fffffff, onFrame: (frame) => this.#onFrame(frame) })
   readonly #waiting: Waiting[] = []
   #correlationId = 0
   /** Resolves when the connection is closed, by either side. */
@@ -123,7 +123,7 @@ export class TestClient {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.closed = promise
     socket.start({
-      onData: (bytes) => this.#onData(bytes),
+      onData: (bytes) => this.#frames.push(bytes),
       onDrain: () => undefined,
       onClose: () => {
         for (const waiting of this.#waiting.splice(0)) waiting.reject(new Error('the connection was closed'))
@@ -157,13 +157,10 @@ export class TestClient {
     this.socket.destroy()
   }
 
-  #onData(bytes: Uint8Array): void {
-    this.#assembler.push(bytes)
-    for (let frame = this.#assembler.next(); frame; frame = this.#assembler.next()) {
-      const waiting = this.#waiting.shift()
-      assert(waiting, 'an answer that nobody asked for')
-      waiting.resolve(frame)
-    }
+  #onFrame(frame: Uint8Array): void {
+    const waiting = this.#waiting.shift()
+    assert(waiting, 'an answer that nobody asked for')
+    waiting.resolve(frame)
   }
 }
 

@@ -16,7 +16,7 @@ import type {
   TopicSpec,
 } from '../../storage/log-store.ts'
 import { MemoryDisk } from '../../storage/memory-disk.ts'
-import { ReadBuffers } from '../../storage/read-buffers.ts'
+import { BlockPool } from '../../storage/block-pool.ts'
 import { SegmentLogStore, type SegmentLogStoreOptions } from '../../storage/segment-log-store.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
 
@@ -83,9 +83,9 @@ export type OpenTestStoreOptions = Partial<SegmentLogStoreOptions>
 
 /** The real engine, on a memory disk unless another is named. */
 export function openTestStore(options: OpenTestStoreOptions = {}): Promise<SegmentLogStore> {
-  const readBuffers = new ReadBuffers({ limitBytes: 16 * 1024 * 1024, poisons: true })
+  const blocks = new BlockPool({ limitBytes: 16 * 1024 * 1024, poisons: true })
   const tailBudget = new TailBudget(64 * 1024 * 1024, undefined, true)
-  return SegmentLogStore.open({ disk: testDisk(), readBuffers, tailBudget, ...options })
+  return SegmentLogStore.open({ disk: testDisk(), blocks, tailBudget, ...options })
 }
 
 export function testDisk(): Disk {

@@ -20,7 +20,7 @@ import type { MemoryNetwork } from '../../src/environment/memory-network.ts'
 import { nodeClock } from '../../src/environment/node-clock.ts'
 import { seededRandom } from '../../src/environment/seeded-random.ts'
 import type { Listener, Socket } from '../../src/environment/environment.ts'
-import { FrameAssembler } from '../../src/network/frame-assembler.ts'
+import { FrameReader } from '../../src/network/frame-reader.ts'
 import { KafkaError } from '../../src/errors.ts'
 import type { Cleanup } from './broker.ts'
 
@@ -189,18 +189,15 @@ export class ScriptedSource {
   }
 
   #accept(socket: Socket, port: number): void {
-    const frames = new FrameAssembler(1 << 26)
     const connection = ++this.#connectionCount
     this.#sockets.add(socket)
     let last: Promise<void> = Promise.resolve()
+    const onFrame = (frame: Uint8Array): void => {
+      last = last.then(() => this.#serve(socket, frame, { port, connection }))
+    }
+    const frames = new FrameReader({ frameMaxBytes: 1 << 26, onFrame })
     socket.start({
-      onData: (bytes) => {
-        frames.push(bytes)
-        for (let frame = frames.next(); frame; frame = frames.next()) {
-          const whole = frame
-          last = last.then(() => this.#serve(socket, whole, { port, connection }))
-        }
-      },
+      onData: (bytes) => frames.push(bytes),
       onDrain: () => undefined,
       onClose: () => void this.#sockets.delete(socket),
     })

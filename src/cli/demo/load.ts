@@ -6,7 +6,7 @@ import { compressions } from '../../../protocol/records/batch.ts'
 import { buildBatch } from '../../../protocol/records/build.ts'
 import { zeroUuid, type Api, type RequestInput, type ResponseOf } from '../../../protocol/schema.ts'
 import type { Network, Socket } from '../../environment/environment.ts'
-import { FrameAssembler } from '../../network/frame-assembler.ts'
+import { FrameReader } from '../../network/frame-reader.ts'
 import { CliFailure } from '../cli.ts'
 
 const connectMs = 5_000
@@ -17,7 +17,7 @@ const produceVersion = 9
 /** One connection, one request at a time. */
 export class DemoClient {
   readonly #socket: Socket
-  readonly #frames = new FrameAssembler(frameMaxBytes)
+  readonly #frames = new FrameReader({ frameMaxBytes, onFrame: (frame) => this.#waiting?.resolve(frame) })
   #correlationId = 0
   #waiting: { resolve(frame: Uint8Array): void; reject(error: Error): void } | undefined
   #ended: Error | undefined
@@ -29,7 +29,7 @@ export class DemoClient {
   private constructor(socket: Socket) {
     this.#socket = socket
     socket.start({
-      onData: (bytes) => this.#onData(bytes),
+      onData: (bytes) => this.#frames.push(bytes),
       onDrain: () => {},
       onClose: (error) => {
         this.#ended = error ?? new Error('the broker closed the connection')
@@ -69,12 +69,6 @@ export class DemoClient {
     this.#waiting = { resolve, reject }
     this.#socket.write(frameRequest(api, { apiVersion, correlationId, clientId: 'titorelli-demo' }, request))
     return parseResponse(api, { apiVersion, correlationId }, await promise)
-  }
-
-  #onData(bytes: Uint8Array): void {
-    this.#frames.push(bytes)
-    const frame = this.#frames.next()
-    if (frame) this.#waiting?.resolve(frame)
   }
 }
 

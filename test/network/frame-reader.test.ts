@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../src/environment/seeded-random.ts'
-import { FrameError } from '../../src/network/frame-assembler.ts'
-import { FrameReader } from '../../src/remote/frame-reader.ts'
+import { FrameError, FrameReader, type FrameReaderOptions } from '../../src/network/frame-reader.ts'
 
 const megabyte = 1024 * 1024
 
@@ -11,10 +10,11 @@ interface Opened {
   readonly frames: Buffer[]
 }
 
-function open(memoryFor: (sizeBytes: number) => Uint8Array | undefined = () => undefined): Opened {
+function open(memoryFor?: FrameReaderOptions['memoryFor']): Opened {
   const frames: Buffer[] = []
   const onFrame = (frame: Uint8Array): void => void frames.push(Buffer.from(frame))
-  return { reader: new FrameReader({ frameMaxBytes: 100 * megabyte, memoryFor, onFrame }), frames }
+  const ready = memoryFor && { memoryFor }
+  return { reader: new FrameReader({ frameMaxBytes: 100 * megabyte, onFrame, ...ready }), frames }
 }
 
 /** Reads as a socket does: into the room, as much as there is. */
@@ -84,12 +84,45 @@ test('a frame is read to where it stays', () => {
 test('a claimed size takes no memory: it grows with what comes', () => {
   const { reader, frames } = open()
   read(reader, sizeOf(10 * megabyte))
-  assert.ok(reader.room().buffer.byteLength <= megabyte)
+  assert.ok(reader.room().buffer.byteLength <= 64 * 1024)
   const body = bodyOf(10 * megabyte)
   reader.push(body.subarray(0, megabyte))
   assert.ok(reader.room().buffer.byteLength <= 2 * megabyte)
   reader.push(body.subarray(megabyte))
   assert.ok(frames[0]?.equals(body))
+})
+
+test('memory that is ready later takes what is there of the frame', () => {
+  const memory = Buffer.alloc(megabyte)
+  const asked: number[] = []
+  const { reader, frames } = open((_sizeBytes, presentBytes) => {
+    asked.push(presentBytes)
+    return asked.length === 1 ? undefined : memory
+  })
+  const body = bodyOf(500_000)
+  reader.push(framed(body).subarray(0, 1_004))
+  for (let from = 1_000; from < body.length; from += 1_000) reader.push(body.subarray(from, from + 1_000))
+  assert.deepEqual(asked, [1_000, 64 * 1024])
+  assert.ok(frames[0]?.equals(body) && memory.subarray(0, body.length).equals(body))
+})
+
+test('connections that read in turns do not see bytes of each other', () => {
+  const opened = [open(), open()]
+  const bodies = [bodyOf(10), bodyOf(90_000)]
+  const bytes = framed(...bodies)
+  for (let from = 0; from < bytes.length;) {
+    const part = bytes.subarray(from, from + Math.min(7, opened[0]!.reader.room().length))
+    for (const { reader } of opened) read(reader, part)
+    from += part.length
+  }
+  for (const { frames } of opened) assert.deepEqual(frames, bodies)
+})
+
+test('a frame of exactly the limit is taken', () => {
+  const frames: number[] = []
+  const reader = new FrameReader({ frameMaxBytes: 10, onFrame: (frame) => frames.push(frame.length) })
+  reader.push(framed(bodyOf(10)))
+  assert.deepEqual(frames, [10])
 })
 
 for (const sizeBytes of [-1, 100 * megabyte + 1]) {

@@ -1,40 +1,40 @@
 /**
- * Memory for cold reads, used again and again. A fresh block for every read costs more than the read: the kernel clears its
- * pages, and the garbage collector, which counts such blocks, runs through the whole heap to find them.
+ * Memory for frames of clients and for cold reads, used again and again. A fresh block for each costs more than what is done with
+ * it: the kernel clears its pages, and the garbage collector, which counts such blocks, runs through the whole heap to find them.
  *
  * Giving a block back is an offer, not a duty: one that nobody gives back is collected like any other.
  */
 import { strict as assert } from 'node:assert'
 
-/** Sizes are rounded up to this, so that reads of about the same size share blocks. */
+/** Sizes are rounded up to this, so that frames or reads of about the same size share blocks. */
 const stepBytes = 256 * 1024
 /** A larger block is never kept. */
 const largestKeptBytes = 16 * 1024 * 1024
 
-export interface ReadBuffersOptions {
+export interface BlockPoolOptions {
   /** What may lie here unused, in bytes. */
   readonly limitBytes: number
   /** Hears by how many bytes the unused blocks have grown, negative when they shrink: for a budget of the whole process. */
   readonly onChange?: (grownBytes: number) => void
-  /** Overwrites what is given back, so that a reader who looks at it afterwards is found out: for tests. */
+  /** Overwrites what is given back, so that whoever looks at it afterwards is found out: for tests. */
   readonly poisons?: boolean
 }
 
 /** A block in use, until `release`. */
-export interface ReadBuffer {
+export interface Block {
   /** At least as many bytes as were asked for. */
   readonly bytes: Uint8Array
   /** Nobody looks at the bytes any more. To be called once. */
   release(): void
 }
 
-export class ReadBuffers {
-  readonly #options: ReadBuffersOptions
+export class BlockPool {
+  readonly #options: BlockPoolOptions
   /** By size. The block that was used last is used first: the processor still has parts of it at hand. */
   readonly #unused = new Map<number, UnusedBlocks>()
   #unusedBytes = 0
 
-  constructor(options: ReadBuffersOptions) {
+  constructor(options: BlockPoolOptions) {
     this.#options = options
   }
 
@@ -43,7 +43,7 @@ export class ReadBuffers {
     return this.#unusedBytes
   }
 
-  take(sizeBytes: number): ReadBuffer {
+  take(sizeBytes: number): Block {
     const roundedBytes = Math.max(1, Math.ceil(sizeBytes / stepBytes)) * stepBytes
     const unused = this.#unused.get(roundedBytes)
     const bytes = unused?.blocks.pop()
@@ -74,12 +74,12 @@ export class ReadBuffers {
     }
   }
 
-  #lend(bytes: Uint8Array): ReadBuffer {
+  #lend(bytes: Uint8Array): Block {
     let isReleased = false
     return {
       bytes,
       release: () => {
-        assert(!isReleased, 'a read buffer is given back once')
+        assert(!isReleased, 'a block is given back once')
         isReleased = true
         this.#takeBack(bytes)
       },

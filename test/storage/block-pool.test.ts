@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ReadBuffers } from '../../storage/read-buffers.ts'
+import { BlockPool } from '../../storage/block-pool.ts'
 
 const mebibyte = 1024 * 1024
 
 test('a block that was given back is lent again for about the same size, the last one first', () => {
-  const buffers = new ReadBuffers({ limitBytes: 8 * mebibyte })
+  const buffers = new BlockPool({ limitBytes: 8 * mebibyte })
   const [first, second] = [buffers.take(mebibyte), buffers.take(mebibyte - 1000)]
   assert.notEqual(first.bytes.buffer, second.bytes.buffer)
   first.release()
@@ -18,7 +18,7 @@ test('a block that was given back is lent again for about the same size, the las
 })
 
 test('a block has room for what was asked for', () => {
-  const buffers = new ReadBuffers({ limitBytes: 0 })
+  const buffers = new BlockPool({ limitBytes: 0 })
   for (const sizeBytes of [0, 1, 256 * 1024, 256 * 1024 + 1, 64 * mebibyte]) {
     assert(buffers.take(sizeBytes).bytes.length >= sizeBytes)
   }
@@ -26,7 +26,7 @@ test('a block has room for what was asked for', () => {
 
 test('no more than the limit lies unused, and what does is reported', () => {
   const changes: number[] = []
-  const buffers = new ReadBuffers({ limitBytes: mebibyte, onChange: (grownBytes) => changes.push(grownBytes) })
+  const buffers = new BlockPool({ limitBytes: mebibyte, onChange: (grownBytes) => changes.push(grownBytes) })
   const lent = [buffers.take(mebibyte / 2), buffers.take(mebibyte / 2), buffers.take(mebibyte / 2)]
   for (const buffer of lent) buffer.release()
   assert.deepEqual(changes, [mebibyte / 2, mebibyte / 2])
@@ -41,7 +41,7 @@ test('no more than the limit lies unused, and what does is reported', () => {
 })
 
 test('a trim lets go of what was not needed since the one before', () => {
-  const buffers = new ReadBuffers({ limitBytes: 8 * mebibyte })
+  const buffers = new BlockPool({ limitBytes: 8 * mebibyte })
   const lent = [buffers.take(mebibyte), buffers.take(mebibyte), buffers.take(mebibyte)]
   for (const buffer of lent) buffer.release()
   buffers.trim()
@@ -54,7 +54,7 @@ test('a trim lets go of what was not needed since the one before', () => {
 })
 
 test('a block given back twice is a defect, not shared memory', () => {
-  const buffers = new ReadBuffers({ limitBytes: mebibyte })
+  const buffers = new BlockPool({ limitBytes: mebibyte })
   const buffer = buffers.take(1)
   buffer.release()
   assert.throws(() => buffer.release(), /given back once/)
