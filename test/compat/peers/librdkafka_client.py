@@ -40,6 +40,7 @@ def consume(bootstrap, topic, group):
             "group.id": group,
             "auto.offset.reset": "earliest",
             "auto.commit.interval.ms": 200,
+            "session.timeout.ms": 6000,
             "check.crcs": True,
         }
     )

@@ -53,6 +53,8 @@ export interface Rider {
 }
 
 const sendEveryMs = 3
+/** As short as brokers let it be. A client that joins anew as another member waits for the session of the one before to end. */
+const sessionTimeoutMs = 6_000
 
 function sleep(delayMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, delayMs))
@@ -125,7 +127,12 @@ const kcat: Rider = {
     const values = new Set<string>()
     // Answers behind a long poll are as old as the poll. librdkafka 2.0 knows no leader epochs in metadata: a leader that such
     // an answer names, while the client moves to the new one, leaves the partition with neither.
-    const settings = ['auto.offset.reset=earliest', 'auto.commit.interval.ms=200', 'fetch.wait.max.ms=20']
+    const settings = [
+      'auto.offset.reset=earliest',
+      'auto.commit.interval.ms=200',
+      'fetch.wait.max.ms=20',
+      `session.timeout.ms=${sessionTimeoutMs}`,
+    ]
     const flags = [...settings.flatMap((one) => ['-X', one]), '-E', '-u', '-q', '-f', '%s\\n', '-G', groupId, topic]
     const program = run(['kcat', '-b', brokers.join(), ...flags], ride, (line) => values.add(line))
     return { values, stop: () => program.end({ signal: 'SIGTERM' }) }
@@ -216,7 +223,11 @@ const java: Rider = {
     const { brokers, topic, groupId, folder } = ride
     await meetsTool('kafka-verifiable-consumer')
     const values = new Set<string>()
-    const config = await propertiesFile(folder, { 'max.poll.records': '5', 'fetch.max.bytes': '4096' })
+    const config = await propertiesFile(folder, {
+      'max.poll.records': '5',
+      'fetch.max.bytes': '4096',
+      'session.timeout.ms': `${sessionTimeoutMs}`,
+    })
     const flags = ['--topic', topic, '--bootstrap-server', brokers.join(), '--group-id', groupId, '--verbose']
     const args = ['kafka-verifiable-consumer', ...flags, '--command-config', config]
     const program = runVerifiable(args, ride, (event) => {
@@ -281,7 +292,13 @@ const kafkajs: Rider = {
   },
   async consume({ brokers, topic, groupId, atEnd }) {
     const values = new Set<string>()
-    const consumer = patientKafkajs(brokers).consumer({ groupId, heartbeatInterval: 500, maxWaitTimeInMs: 200 })
+    const times = { sessionTimeout: sessionTimeoutMs, rebalanceTimeout: sessionTimeoutMs }
+    const consumer = patientKafkajs(brokers).consumer({
+      groupId,
+      ...times,
+      heartbeatInterval: 500,
+      maxWaitTimeInMs: 200,
+    })
     await consumer.connect()
     atEnd(() => consumer.disconnect())
     await consumer.subscribe({ topic, fromBeginning: true })
