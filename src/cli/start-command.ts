@@ -62,8 +62,8 @@ async function start(cli: Cli, flags: StartFlags): Promise<number> {
   // Whoever waits for it must not take the one of an earlier run for this one's.
   if (readyFile !== undefined) await inReadyFile(readyFile, () => rm(readyFile, { force: true }))
   const stop = stopSignal()
-  const settle = settleAfterStart()
   const { runBroker } = await import('./run-broker.ts') // the other commands need no broker, and start sooner
+  const settle = settleAfterStart()
   const broker = await openWithin(cli, runBroker(options), stop.promise)
   try {
     for (const line of options.summary) cli.stderr.write(`${line}\n`)

@@ -7,7 +7,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Metadata } from '../../protocol/apis/metadata.ts'
 import { silentLogger } from '../../src/environment/logger.ts'
 import { nodeNetwork } from '../../src/environment/node-network.ts'
@@ -15,6 +15,28 @@ import { TestClient } from '../support/broker.ts'
 import { metadataRequest } from '../support/requests.ts'
 
 const bin = fileURLToPath(new URL('../../bin/titorelli.js', import.meta.url))
+
+/** Runs before the command, and writes what was loaded before V8 got its first flag, and after it. */
+const loadsAroundFlags = `
+  import { writeFileSync } from 'node:fs'
+  import { registerHooks, syncBuiltinESMExports } from 'node:module'
+  import v8 from 'node:v8'
+  const [before, after] = [[], []]
+  let isFlagged = false
+  registerHooks({
+    load(url, context, next) {
+      const loads = isFlagged ? after : before
+      loads.push(url)
+      return next(url, context)
+    },
+  })
+  const setFlags = v8.setFlagsFromString
+  v8.setFlagsFromString = (flags) => {
+    isFlagged = true
+    setFlags(flags)
+  }
+  syncBuiltinESMExports()
+  process.on('exit', () => writeFileSync(process.env.REPORT, JSON.stringify({ before, after })))`
 
 /** What should end by itself and does not, fails. */
 const limit = { timeout: 20_000 }
@@ -269,6 +291,24 @@ suite('titorelli start', { concurrency: 3 }, () => {
     assert.equal((await refused.ended).status, 2)
     assert.match(refused.stderr, /log\.segment\.bytes=wrong.*KAFKA_LOG_SEGMENT_BYTES/)
     assert.doesNotMatch(refused.stderr, /num\.partitions/, 'a stronger source hides the wrong value')
+  })
+
+  test('V8 gets its flags when all code is loaded, as compiled code fits only the flags it was made with', async (t) => {
+    const folder = await temporaryFolder(t)
+    const [preload, report] = [join(folder, 'preload.mjs'), join(folder, 'report.json')]
+    await writeFile(preload, loadsAroundFlags)
+    const env = { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}`, REPORT: report }
+    const { started } = await startReady(t, ['--memory', '--no-http'], env)
+    started.child.kill('SIGTERM')
+    assert.equal((await started.ended).status, 0, started.stderr)
+    const loads = JSON.parse(await readFile(report, 'utf8')) as Record<'before' | 'after', string[]>
+    assert.ok(loads.before.some((url) => url.endsWith('/src/broker.ts')))
+    assert.deepEqual(
+      loads.after.filter((url) => !url.startsWith('node:') && !url.includes('@node-rs/crc32')), // which comes with the first log
+      [],
+    )
+    const late = loads.before.filter((url) => /\/node_modules\/(?:fastify|snappy|lz4-napi)\//.test(url))
+    assert.deepEqual(late, [], 'what most starts need later, if ever')
   })
 
   test('the command refuses a Node that is too old with a clear message', async () => {
