@@ -66,6 +66,7 @@ export class RecordsError extends Error {
 export const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 export type Compression = (typeof compressions)[number]
 
+/** @internal Types of the package name only what comes with it. */
 export const batchHeaderLayout = struct<BatchHeader>([
   int64('baseOffset'),
   s32be('batchLength'),
