@@ -3,7 +3,7 @@
  * cuts what is no whole batch of this log, and derives everything else that is known of it. Without a note that holds, all
  * segments are read. After a clean stop the bytes are trusted; otherwise each CRC behind the recovery point is checked.
  */
-import { lastOffsetOf, verifyCrc } from '../protocol/records/batch.ts'
+import { lastOffsetOf, RecordsError, verifyCrc } from '../protocol/records/batch.ts'
 import type { ScannedBatch } from './batch-scan.ts'
 import {
   formatEpochs,
@@ -16,6 +16,7 @@ import {
 import type { Disk } from './disk.ts'
 import type { LogState } from './log-state.ts'
 import { loadNote, loadProducers, noteName, removeNote } from './log-note.ts'
+import { StorageError } from './outcome.ts'
 import type { AbortedEntry } from './producer-state.ts'
 import { maxRelativeOffset, Segment, type SegmentOptions } from './segment.ts'
 import { recoverSwaps } from './segment-swap.ts'
@@ -210,9 +211,20 @@ async function replay(
       const isInRange = lastOffset - segment.baseOffset <= BigInt(maxRelativeOffset)
       const isTrusted = options.isClean || lastOffset < (options.recoveryPoint ?? 0n)
       if (!isInOrder || !isInRange || !(isTrusted || verifyCrc(batch))) return
+      if (!mayNoteHistory(state, batch)) return
       segment.note(batch.position, batch.bytes.length, batch.header)
-      noteHistory(state, batch)
     }
+  }
+}
+
+/** As `noteHistory`; false for a batch that cannot be part of any history: a marker that cannot be read, for one. */
+function mayNoteHistory(state: LogState, batch: ScannedBatch): boolean {
+  try {
+    noteHistory(state, batch)
+    return true
+  } catch (error) {
+    if (error instanceof RecordsError || error instanceof StorageError) return false
+    throw error
   }
 }
 

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
+import { crc32c } from '../../protocol/crc32c.ts'
 import { lastOffsetOf, readBatchHeader } from '../../protocol/records/batch.ts'
 import { buildEndTransactionMarker } from '../../protocol/records/control.ts'
 import { decodeRecords } from '../../protocol/records/record.ts'
@@ -21,6 +22,9 @@ import {
   testNowMs,
 } from '../support/logs.ts'
 
+/** In a batch. */
+const crcAt = 17
+const attributesAt = 21
 const config = { segmentBytes: 900, indexIntervalBytes: 150 }
 const link = { lease: 'link', fenceEpoch: 1n }
 
@@ -196,6 +200,33 @@ test('a segment that was cut while nobody looked is noticed when the log opens, 
     Array.from({ length: values.length }, (_, index) => `${index}`),
   )
   assert(values.length < 40)
+})
+
+test('a marker that cannot be read ends a log as a batch with a wrong checksum does', async () => {
+  const disk = testDisk()
+  const { store } = await open(disk, { isMirror: true })
+  await store.close()
+  const data = testBatch({ values: ['before'] }).bytes
+  const marker = Buffer.from(
+    buildEndTransactionMarker({
+      producerId: 5n,
+      producerEpoch: 0,
+      coordinatorEpoch: 0,
+      commit: true,
+      timestampMs: testNowMs,
+      leaderEpoch: 0,
+      baseOffset: 1n,
+    }),
+  )
+  marker[attributesAt + 1]! |= 7 // no compression has this number
+  marker.writeUInt32BE(crc32c(marker.subarray(attributesAt)), crcAt)
+  const damaged = await withoutNotes(disk)
+  await damaged.replaceFile('orders-0/00000000000000000000.log', Buffer.concat([data, marker]))
+  const losses: string[] = []
+  const again = await openTestStore({ disk: damaged, onLoss: (loss) => losses.push(loss.label) })
+  const log = await openTestLog(again, { config, isMirror: true })
+  assert.deepEqual(losses, ['orders-0'])
+  assert.deepEqual(await readAllValues(again, log), ['before'])
 })
 
 interface HistoryPromise {
