@@ -16,7 +16,6 @@ const quietMs = 1_000
  * code of its own. It is on again when the start is over, or has taken long. Returns what to call when it is over.
  */
 export function settleAfterStart(): (connectionCount: () => number) => void {
-  flushCompileCache() // what was compiled fits only the flags that it was compiled with
   accountRecords()
   setFlagsFromString('--no-opt')
   setFlagsFromString('--no-maglev')
@@ -24,7 +23,7 @@ export function settleAfterStart(): (connectionCount: () => number) => void {
   const optimize = (): void => {
     if (isOptimizing) return
     isOptimizing = true
-    flushCompileCache() // what was loaded since, under these flags
+    flushCompileCache() // so that the next start finds it after a kill, too
     setFlagsFromString('--opt')
     setFlagsFromString('--maglev')
   }
