@@ -5,12 +5,19 @@
  * is taken when a segment is full, when enough bytes have come since the last one, and when the store closes.
  */
 import { DiskError } from './disk.ts'
+import type { EarlySyncs } from './early-syncs.ts'
 import type { PartitionLog } from './log.ts'
 import { olderBatchesOf, removeNote, saveNote, type LogNote } from './log-note.ts'
 import { failureOf } from './outcome.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import type { AbortedEntry, ProducerEntry } from './producer-state.ts'
 import { segmentFileName, type SegmentCapture } from './segment.ts'
+
+export interface CheckpointOptions {
+  /** What may come to the log since its last checkpoint before appends wait for the next one. */
+  readonly limitBytes: number
+  readonly earlySyncs: EarlySyncs
+}
 
 /** The log at one moment. */
 interface Capture {
@@ -20,10 +27,20 @@ interface Capture {
   readonly aborted: readonly AbortedEntry[]
 }
 
+/** This part of the limit is worth a sync before a checkpoint is due. */
+const earlySyncShare = 1 / 16
+/** Logs of a topic that fill alike take their checkpoints one after the other: each at its own place in this part of the way. */
+const spreadShare = 1 / 4
+
 export class LogCheckpoint {
   readonly #log: PartitionLog
   readonly #limitBytes: number
+  /** A checkpoint is due behind so many. */
+  readonly #dueBytes: number
+  readonly #earlySyncs: EarlySyncs
   #bytesSince = 0
+  /** Without an early sync. */
+  #bytesSinceSync = 0
   #isDue: boolean
   /** A checkpoint that will capture what is visible now: it has not captured anything yet. */
   #waiting: Promise<void> | undefined
@@ -31,10 +48,11 @@ export class LogCheckpoint {
   #writing: Promise<void> = Promise.resolve()
   #isWriting = false
 
-  /** `limitBytes`: what may come to the log since its last checkpoint before appends wait for the next one. */
-  constructor(log: PartitionLog, limitBytes: number) {
+  constructor(log: PartitionLog, { limitBytes, earlySyncs }: CheckpointOptions) {
     this.#log = log
     this.#limitBytes = limitBytes
+    this.#dueBytes = (limitBytes / 2) * (1 - spreadShare * placeOf(log.id.partitionIndex))
+    this.#earlySyncs = earlySyncs
     this.#isDue = log.state.noted?.endOffset !== log.state.highWatermark
   }
 
@@ -44,10 +62,12 @@ export class LogCheckpoint {
   }
 
   /** To be called when appends have become visible. */
-  noteAppended(sizeBytes: number, hasRolled: boolean): void {
+  noteAppended(sizeBytes: number, { hasRolled, nowMs }: { readonly hasRolled: boolean; readonly nowMs: bigint }): void {
     this.#isDue = true
     this.#bytesSince += sizeBytes
-    if (hasRolled || this.#bytesSince * 2 >= this.#limitBytes) this.request()
+    this.#bytesSinceSync += sizeBytes
+    if (hasRolled || this.#bytesSince >= this.#dueBytes) this.request()
+    else if (this.#bytesSinceSync >= this.#limitBytes * earlySyncShare) this.#earlySyncs.offer(nowMs, this.#syncEarly)
   }
 
   /** Takes a checkpoint soon. What fails is told by the log. */
@@ -65,6 +85,20 @@ export class LogCheckpoint {
   run(): Promise<void> {
     this.#waiting ??= this.#captureAndWrite()
     return this.#waiting
+  }
+
+  /** Makes what is visible durable, and notes nothing. Resolves when that is done or has failed. */
+  readonly #syncEarly = async (): Promise<void> => {
+    await this.#writing
+    let syncing: Promise<void> | undefined
+    await this.#log.exclusive(async () => {
+      this.#bytesSinceSync = 0
+      if (!this.#log.sync.hasWrites || this.#isWriting) return {}
+      syncing = this.#log.sync.run().catch((error: unknown) => this.#fail(error))
+      this.#writing = syncing
+      return {}
+    })
+    await syncing
   }
 
   /** Resolves when no checkpoint is being written: within `log.exclusive` none begins either. */
@@ -98,6 +132,7 @@ export class LogCheckpoint {
   #capture(): Capture {
     const { state } = this.#log
     this.#bytesSince = 0
+    this.#bytesSinceSync = 0
     this.#isDue = false
     const aborted = [...state.producers.aborted] // by marker
     let next = 0
@@ -162,4 +197,9 @@ export class LogCheckpoint {
   #snapshotPath(offset: bigint): string {
     return `${this.#log.state.folder}/${segmentFileName(offset, 'snapshot')}`
   }
+}
+
+/** From 0 to 1, evenly spread however many come one after the other: multiples of the golden ratio. */
+function placeOf(index: number): number {
+  return (index * 0.618_033_988_749_895) % 1
 }

@@ -11,7 +11,7 @@ import { AppendAdmission, type PendingAppend } from './append-admission.ts'
 import { DiskError } from './disk.ts'
 import { firstOf, GroupWriter, type AppendGroup } from './group-writer.ts'
 import { unusable } from './log-reader.ts'
-import { LogCheckpoint } from './log-checkpoint.ts'
+import { LogCheckpoint, type CheckpointOptions } from './log-checkpoint.ts'
 import type { LogState } from './log-state.ts'
 import type {
   AppendEntry,
@@ -30,7 +30,6 @@ import { SegmentSync } from './segment-sync.ts'
 
 /** A group is closed at this size, so that the first of it does not wait for ever more. */
 const groupLimitBytes = 16 * 1024 * 1024
-export const defaultUnsyncedLimitBytes = 64 * 1024 * 1024
 
 export type LogListener = (log: LogHandle, cause: WakeCause) => void
 
@@ -53,11 +52,10 @@ export class PartitionLog implements LogHandle {
   #isRunning = false
   #idle: Promise<void> = Promise.resolve()
 
-  /** `unsyncedLimitBytes`: so many bytes may be appended before they are synced in the background. */
-  constructor(state: LogState, unsyncedLimitBytes = defaultUnsyncedLimitBytes) {
+  constructor(state: LogState, options: CheckpointOptions) {
     this.state = state
     this.sync = new SegmentSync(state)
-    this.checkpoint = new LogCheckpoint(this, unsyncedLimitBytes)
+    this.checkpoint = new LogCheckpoint(this, options)
     this.#admission = new AppendAdmission(state)
     this.#writer = new GroupWriter(this)
   }
@@ -265,7 +263,8 @@ export class PartitionLog implements LogHandle {
       }
     }
     state.producers.onVisible(state.highWatermark)
-    this.checkpoint.noteAppended(group.sizeBytes, index > first)
+    const { nowMs } = group.appends[0]!.options
+    this.checkpoint.noteAppended(group.sizeBytes, { hasRolled: index > first, nowMs })
     for (const pending of group.appends) this.#finish(pending, this.#resultOf(pending))
     this.#dropReplaced()
     this.notify('appended')

@@ -51,6 +51,7 @@ import type {
   WakeCause,
 } from './log-store.ts'
 import { checkFiles, flushDueLogs, flushLog, housekeepLogs } from './housekeeping.ts'
+import { EarlySyncs } from './early-syncs.ts'
 import { OpenFiles } from './open-files.ts'
 import { failure, failureOf, StorageError } from './outcome.ts'
 import { BlockPool } from './block-pool.ts'
@@ -64,6 +65,7 @@ const cleanedName = 'cleaner-offset-checkpoint'
 const defaultMaxOpenFiles = 4096
 const defaultTailBytes = 64 * 1024 * 1024
 const defaultTailBytesPerLog = 8 * 1024 * 1024
+const defaultUnsyncedLimitBytes = 64 * 1024 * 1024
 const defaultUnusedReadBytes = 64 * 1024 * 1024
 const defaultProducerExpirationMs = 86_400_000n
 /** So many partitions are opened at the same time. */
@@ -116,6 +118,7 @@ export class SegmentLogStore implements LogStore {
   readonly #deleted: DeletedFolders
   readonly #logs: Logs
   readonly #cleaner: CleanerRounds
+  readonly #earlySyncs = new EarlySyncs()
   readonly #promoted = new Map<PartitionLog, { readonly id: string; readonly result: Promoted }>()
   #creating: Promise<unknown> = Promise.resolve()
   #isClosed = false
@@ -470,7 +473,8 @@ export class SegmentLogStore implements LogStore {
       leaderEpoch,
     })
     if (loss) this.#options.onLoss?.(loss)
-    const log = new PartitionLog(state, this.#options.unsyncedLimitBytes)
+    const limitBytes = this.#options.unsyncedLimitBytes ?? defaultUnsyncedLimitBytes
+    const log = new PartitionLog(state, { limitBytes, earlySyncs: this.#earlySyncs })
     await this.#cleaner.check(log)
     return log
   }
