@@ -30,7 +30,10 @@ export interface Block {
 
 export class BlockPool {
   readonly #options: BlockPoolOptions
-  /** By size. The block that was used last is used first: the processor still has parts of it at hand. */
+  /**
+   * By size, the size that was asked for last at the end. The block that was used last is used first: the processor still has
+   * parts of it at hand.
+   */
   readonly #unused = new Map<number, UnusedBlocks>()
   #unusedBytes = 0
 
@@ -45,9 +48,11 @@ export class BlockPool {
 
   take(sizeBytes: number): Block {
     const roundedBytes = Math.max(1, Math.ceil(sizeBytes / stepBytes)) * stepBytes
-    const unused = this.#unused.get(roundedBytes)
-    const bytes = unused?.blocks.pop()
-    if (!unused || !bytes) return this.#lend(new Uint8Array(roundedBytes))
+    const unused = this.#unused.get(roundedBytes) ?? { blocks: [], leastCount: 0 }
+    this.#unused.delete(roundedBytes)
+    this.#unused.set(roundedBytes, unused)
+    const bytes = unused.blocks.pop()
+    if (!bytes) return this.#lend(new Uint8Array(roundedBytes))
     unused.leastCount = Math.min(unused.leastCount, unused.blocks.length)
     this.#grow(-roundedBytes)
     return this.#lend(bytes)
@@ -63,9 +68,10 @@ export class BlockPool {
     }
   }
 
-  /** Lets go of blocks until at most this many bytes are left. */
+  /** Lets go of blocks, of those sizes first that were asked for longest ago, until at most this many bytes are left. */
   evictTo(limitBytes: number): void {
     for (const [sizeBytes, unused] of this.#unused) {
+      if (this.#unusedBytes <= limitBytes) return
       while (this.#unusedBytes > limitBytes && unused.blocks.length > 0) {
         unused.blocks.shift()
         this.#grow(-sizeBytes)
@@ -89,7 +95,8 @@ export class BlockPool {
   #takeBack(bytes: Uint8Array): void {
     const { limitBytes, poisons } = this.#options
     if (poisons === true) bytes.fill(0xdb)
-    if (bytes.length > largestKeptBytes || this.#unusedBytes + bytes.length > limitBytes) return
+    if (bytes.length > Math.min(largestKeptBytes, limitBytes)) return
+    this.evictTo(limitBytes - bytes.length) // blocks of a size that nobody asks for any more must not keep others out
     const unused = this.#unused.get(bytes.length)
     if (unused) unused.blocks.push(bytes)
     else this.#unused.set(bytes.length, { blocks: [bytes], leastCount: 0 })
