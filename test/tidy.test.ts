@@ -44,7 +44,6 @@ const packages: Record<string, RegExp> = {
   pino: /^src\/environment\/node-logger\.ts$/,
   fastify: /^src\/http\//,
   commander: /^src\/cli\//,
-  valibot: /^src\/(?:config|http|cli)\//,
 }
 /** What protocol and storage may import beyond themselves. */
 const closedRooms: Record<string, { modules: readonly string[]; files: RegExp }> = {
