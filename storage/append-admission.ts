@@ -8,7 +8,7 @@ import { checkBatches, type CheckOptions } from './append-checks.ts'
 import { AppendPlan, type PlacedBatch } from './append-plan.ts'
 import { unusable } from './log-reader.ts'
 import type { LogState } from './log-state.ts'
-import type { AppendEntry, AppendOptions, AppendResult, Failure, Fence } from './log-store.ts'
+import type { AppendEntry, AppendOptions, AppendResult, Failure, Fence, LentMemory } from './log-store.ts'
 import { failure, failureOf, StorageError } from './outcome.ts'
 import type { StagedProducers } from './producer-state.ts'
 
@@ -145,7 +145,7 @@ export class AppendAdmission {
     const leaderEpoch = mode.kind === 'assign' ? mode.leaderEpoch : header.partitionLeaderEpoch
     const placed = this.#plan.take(batch, baseOffset, when)
     if (mode.kind === 'preserve' && mode.isBulk === true) state.tail.skip()
-    else state.tail.place(placed, append.entry.memory)
+    else state.tail.place(placed, memoryOf(batch, append.entry))
     if (mode.kind === 'assign') assignInPlace(placed.bytes, { baseOffset, leaderEpoch })
     if (append.logAppendTimeMs >= 0n) withLogAppendTime(placed.bytes, append.logAppendTimeMs)
     state.epochs.assign(leaderEpoch, baseOffset)
@@ -177,6 +177,11 @@ export class AppendAdmission {
       epoch = Math.max(epoch, header.partitionLeaderEpoch)
     }
   }
+}
+
+/** The lent memory that a batch lies in: not where it was built anew, compressed otherwise for one. */
+function memoryOf({ bytes }: BatchRef, { memory, batches }: AppendEntry): LentMemory | undefined {
+  return memory && batches.some((handedIn) => handedIn.bytes === bytes) ? memory : undefined
 }
 
 function planOf(state: LogState): AppendPlan {

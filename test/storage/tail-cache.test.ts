@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LentMemory } from '../../storage/log-store.ts'
 import { TailBudget, TailCache, type TailBatch } from '../../storage/tail-cache.ts'
+import { must, openTestLog, openTestStore, testBatch, testNowMs } from '../support/logs.ts'
 
 const everything = { maxBytes: Infinity, minOneBatch: true }
 
@@ -150,3 +151,19 @@ test('a batch that is copied out of lent memory does not retain it', () => {
   new TailCache(new TailBudget(Infinity), Infinity).place(batchAt(0, new Uint8Array(1_000)), lent)
   assert.equal(lent.userCount, 1)
 })
+
+for (const [compression, userCount, meaning] of [
+  ['none', 2, 'a batch that is appended as it came retains the memory that it came in'],
+  ['gzip', 1, 'a batch that is appended in another compression does not retain the memory that it came in'],
+] as const) {
+  test(meaning, async () => {
+    const store = await openTestStore()
+    const log = await openTestLog(store, { config: { compressionType: 'uncompressed' } })
+    const lent = openLent()
+    const batches = [testBatch({ valueBytes: 100_000, compression })]
+    const mode = { kind: 'assign', leaderEpoch: 0 } as const
+    const [result] = await store.append([{ log, batches, mode, origin: 'client', memory: lent }], { nowMs: testNowMs })
+    must(result!)
+    assert.equal(lent.userCount, userCount)
+  })
+}
