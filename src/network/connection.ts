@@ -153,6 +153,8 @@ export class Connection implements MemoryReader {
   readonly #reader: FrameReader
   /** Of the frame under way. */
   #readMemory: FrameMemory | undefined
+  /** What has not come of it and is held all the same: the memory is there. */
+  #aheadBytes = 0
   /** Frames that are there and have not started. */
   readonly #received: Received[] = []
   /** What came behind them is no frame. */
@@ -193,7 +195,7 @@ export class Connection implements MemoryReader {
     this.#lastActiveMs = parts.environment.clock.monotonicMs()
   }
 
-  /** Bytes of frames that came and are not answered, and of answers that have not left. */
+  /** Bytes of frames that came, or have their memory, and are not answered, and of answers that have not left. */
   get heldBytes(): number {
     return this.#heldBytes + this.#unsentBytes
   }
@@ -252,8 +254,9 @@ export class Connection implements MemoryReader {
   #read(sizeBytes: number, take: () => void): void {
     if (this.#isEnding || this.#failure) return
     this.#lastActiveMs = this.#parts.environment.clock.monotonicMs()
-    this.#heldBytes += sizeBytes
-    this.#parts.memory.reserve('request', sizeBytes)
+    const countedBytes = Math.min(sizeBytes, this.#aheadBytes)
+    this.#aheadBytes -= countedBytes
+    this.#hold(sizeBytes - countedBytes)
     try {
       take()
     } catch (error) {
@@ -264,13 +267,30 @@ export class Connection implements MemoryReader {
   }
 
   #memoryFor(sizeBytes: number, presentBytes: number): Uint8Array | undefined {
+    const aheadBytes = Math.max(0, sizeBytes - presentBytes)
+    if (!this.#parts.memory.hasRoomFor(aheadBytes)) return undefined // it grows with what comes
     this.#readMemory = FrameMemory.take(this.#parts.blocks, sizeBytes, presentBytes)
+    if (this.#readMemory) this.#countAhead(aheadBytes)
     return this.#readMemory?.bytes
   }
 
   #onFrame(frame: Uint8Array): void {
     this.#received.push({ frame, memory: this.#readMemory })
     this.#readMemory = undefined
+    this.#countAhead(0) // where more of it was there than was said
+  }
+
+  /** Memory of so many bytes is there for what has not come. */
+  #countAhead(sizeBytes: number): void {
+    const grownBytes = sizeBytes - this.#aheadBytes
+    this.#aheadBytes = sizeBytes
+    this.#hold(grownBytes)
+  }
+
+  #hold(grownBytes: number): void {
+    if (grownBytes === 0) return
+    this.#heldBytes += grownBytes
+    this.#parts.memory.change('request', grownBytes)
   }
 
   /** Starts what may start. Never nests: a handler that admits the next frame at once makes the loop go round again. */

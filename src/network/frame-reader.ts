@@ -13,8 +13,8 @@ export class FrameError extends Error {
 
 /** The size that stands before each frame: a signed 32-bit number, big endian. */
 export const sizePrefixBytes = 4
-/** A frame is given so much of its own when it begins, and twice as much each time that is full: a claimed size is no reason. */
-const firstMemoryBytes = 64 * 1024
+/** A frame is given so much of its own, or twice of what is there, and more each time that is full: a claimed size is no reason. */
+const leastMemoryBytes = 4 * 1024
 
 /**
  * What all connections read into while no frame of theirs is under way, so that an idle one holds no memory. It is read into and
@@ -87,7 +87,7 @@ export class FrameReader {
     if (this.#size < 0 || this.#size > frameMaxBytes) {
       throw new FrameError(`got a frame of ${this.#size} bytes, expected 0 to ${frameMaxBytes}`)
     }
-    this.#memory = this.#memoryFor(presentBytes, firstMemoryBytes)
+    this.#memory = this.#memoryFor(presentBytes)
     this.#filledBytes = 0
     if (this.#size === 0) this.#finish()
   }
@@ -97,13 +97,13 @@ export class FrameReader {
     if (this.#filledBytes === this.#size) return this.#finish()
     const full = this.#memory!
     if (this.#filledBytes < full.length) return
-    this.#memory = this.#memoryFor(full.length, full.length * 2)
+    this.#memory = this.#memoryFor(full.length)
     this.#memory.set(full)
   }
 
-  #memoryFor(presentBytes: number, ownBytes: number): Uint8Array {
+  #memoryFor(presentBytes: number): Uint8Array {
     const ready = this.#options.memoryFor?.(this.#size, presentBytes)
-    return ready ?? Buffer.allocUnsafeSlow(Math.min(this.#size, ownBytes))
+    return ready ?? Buffer.allocUnsafeSlow(Math.min(this.#size, Math.max(leastMemoryBytes, presentBytes * 2)))
   }
 
   #finish(): void {

@@ -137,6 +137,11 @@ export class MemoryBudget {
     return Math.min(allowedBytes, Math.max(1, Math.floor(freeBytes * fetchShare.ofFree)))
   }
 
+  /** Whether clients may hold so many bytes more for what has not come yet, without making anybody hold less but caches. */
+  hasRoomFor(bytes: number): boolean {
+    return this.#clientBytes + bytes < this.#marks.shrink
+  }
+
   /** Calls the listener with each new level, up and down. At `evict` and above, caches should let go of what they can. */
   onPressure(listener: (pressure: MemoryPressure) => void): Disposable {
     this.#listeners.add(listener)
