@@ -102,7 +102,7 @@ async function emptyAt(log: PartitionLog, offset: bigint): Promise<void> {
   state.epochs.clear()
   if (!state.isMirror) state.epochs.assign(state.leaderEpoch, offset)
   await state.disk.syncDirectory(state.folder)
-  log.sync.recoveryPoint = offset
+  log.sync.noteCut(offset)
 }
 
 export async function truncateTo(log: PartitionLog, offset: bigint): Promise<LogView> {
@@ -140,7 +140,8 @@ async function cutAt(log: PartitionLog, offset: bigint): Promise<void> {
   await cut.retire('close')
   state.segments = [...state.segments.slice(0, index), await reopen(state, cut.baseOffset)]
   state.highWatermark = logEndOffset > state.logStartOffset ? logEndOffset : state.logStartOffset
-  if (log.sync.recoveryPoint > state.highWatermark) log.sync.recoveryPoint = state.highWatermark
+  const { recoveryPoint } = log.sync
+  log.sync.noteCut(recoveryPoint < state.highWatermark ? recoveryPoint : state.highWatermark)
   await rebuildHistory(state)
 }
 

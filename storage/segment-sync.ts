@@ -14,8 +14,9 @@ export class SegmentSync {
   /** True at first: the process before this one may have been killed behind a file that it created or removed. */
   #isDirectoryChanged = true
   #last: Promise<void> = Promise.resolve()
-  /** Everything below is durable. */
-  recoveryPoint: bigint
+  #recoveryPoint: bigint
+  /** How often the log has lost its end: a sync that began before makes nothing durable of what took its place. */
+  #cutCount = 0
   /** When the last sync started, by the caller's clock; -1 before the first. */
   lastSyncMs = -1n
 
@@ -23,10 +24,15 @@ export class SegmentSync {
     this.#state = state
     // What was read back and is not noted may still be in the page cache only.
     const noted = state.noted?.endOffset ?? 0n
-    this.recoveryPoint = noted > state.logStartOffset ? noted : state.logStartOffset
+    this.#recoveryPoint = noted > state.logStartOffset ? noted : state.logStartOffset
     for (const segment of state.segments) {
       if (!segment.isEmpty && segment.nextOffset > noted) this.#written.add(segment)
     }
+  }
+
+  /** Everything below is durable. */
+  get recoveryPoint(): bigint {
+    return this.#recoveryPoint
   }
 
   get isDue(): boolean {
@@ -40,7 +46,7 @@ export class SegmentSync {
 
   /** Records below `offset` that no sync has covered. */
   unsyncedRecords(offset: bigint): bigint {
-    return offset > this.recoveryPoint ? offset - this.recoveryPoint : 0n
+    return offset > this.#recoveryPoint ? offset - this.#recoveryPoint : 0n
   }
 
   /** To be called when a write is complete. */
@@ -56,6 +62,12 @@ export class SegmentSync {
     this.#written.delete(segment)
   }
 
+  /** To be called when the log has another end, durably: everything below `offset` is durable still. */
+  noteCut(offset: bigint): void {
+    this.#cutCount += 1
+    this.#recoveryPoint = offset
+  }
+
   /**
    * Makes everything below `writtenEnd` durable: what is visible, or what the caller has written beyond that.
    * Rejects with what the disk said. The log must go offline then: what a failed sync left is unknown.
@@ -68,6 +80,7 @@ export class SegmentSync {
   }
 
   async #sync(previous: Promise<void>, writtenEnd: bigint): Promise<void> {
+    const cutCount = this.#cutCount
     await previous
     const segments = [...this.#written]
     const isDirectoryChanged = this.#isDirectoryChanged
@@ -83,7 +96,7 @@ export class SegmentSync {
     } finally {
       for (const segment of segments) segment.release()
     }
-    if (writtenEnd > this.recoveryPoint) this.recoveryPoint = writtenEnd
+    if (cutCount === this.#cutCount && writtenEnd > this.#recoveryPoint) this.#recoveryPoint = writtenEnd
   }
 }
 
