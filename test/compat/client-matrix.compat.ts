@@ -27,6 +27,7 @@ import {
   eagerAssignorOf,
   groupPartitions,
   groupTopic,
+  sessionTimeoutMs,
   shareGroup,
 } from './support/matrix-groups.ts'
 import { describeTopic, waitUntilMirrored } from './support/mirrors.ts'
@@ -247,7 +248,7 @@ async function followThroughRestart(ride: StreamRide, streaming: Promise<unknown
   const driver = driverOf(client)
   const { records } = driver.member('follower')
   await restart.pass(async () => {
-    await driver.send({ do: 'join', assignor: eagerAssignorOf(client), ...where })
+    await driver.send({ do: 'join', assignor: eagerAssignorOf(client), sessionTimeoutMs, ...where })
     await driver.until('records are read', () => records.length > 0)
   })
   await streaming

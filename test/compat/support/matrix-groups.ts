@@ -9,6 +9,8 @@ export const assignors = ['range', 'roundrobin', 'sticky', 'cooperative-sticky']
 export type Assignor = (typeof assignors)[number]
 
 export const groupPartitions = 4
+/** Of members that are not static. */
+export const sessionTimeoutMs = 10_000
 const allPartitions = [0, 1, 2, 3]
 
 /** A topic, the group that reads it, and what was written to it. */
@@ -71,7 +73,8 @@ function endsOf({ written }: GroupRide): number[] {
 async function join(ride: GroupRide, driver: Driver, handle: string, instanceId?: string): Promise<Seat> {
   const { bootstrap, topic, group, assignor } = ride
   const member = driver.member(handle)
-  const instance = instanceId === undefined ? {} : { instanceId }
+  // A static member has this long to come back, and a driver may take some seconds to start beside others.
+  const instance = instanceId === undefined ? { sessionTimeoutMs } : { sessionTimeoutMs: 30_000, instanceId }
   await driver.send({ do: 'join', bootstrap, topic, group, assignor, handle, ...instance })
   return { driver, handle, member }
 }

@@ -131,7 +131,7 @@ async def join(command):
         group_instance_id=command.get("instanceId"),
         auto_offset_reset="earliest",
         auto_commit_interval_ms=500,
-        session_timeout_ms=10000,
+        session_timeout_ms=command["sessionTimeoutMs"],
         heartbeat_interval_ms=1000,
         partition_assignment_strategy=(assignors[command["assignor"]],),
     )

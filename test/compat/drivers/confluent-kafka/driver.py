@@ -148,7 +148,7 @@ def join(command):
         "bootstrap.servers": command["bootstrap"],
         "group.id": command["group"],
         "auto.offset.reset": "earliest",
-        "session.timeout.ms": 10000,
+        "session.timeout.ms": command["sessionTimeoutMs"],
         "heartbeat.interval.ms": 1000,
         "auto.commit.interval.ms": 500,
         "check.crcs": True,

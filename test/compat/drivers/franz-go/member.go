@@ -36,7 +36,7 @@ func (client) Join(command driver.Command) (driver.Member, error) {
 		kgo.ConsumeTopics(command.Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.Balancers(balancers[command.Assignor]),
-		kgo.SessionTimeout(10 * time.Second),
+		kgo.SessionTimeout(time.Duration(command.SessionTimeoutMs) * time.Millisecond),
 		kgo.HeartbeatInterval(500 * time.Millisecond),
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),

@@ -31,6 +31,7 @@ type Command struct {
 	TimeoutMs  int
 
 	Assignor, InstanceID string
+	SessionTimeoutMs     int
 
 	Op          string
 	Partitions  int32

@@ -122,10 +122,22 @@ async function endStream({ handle }: { readonly handle: string }): Promise<unkno
   return counts
 }
 
-async function join({ bootstrap, handle, group, topic, assignor, instanceId }: Join): Promise<unknown> {
+async function join({
+  bootstrap,
+  handle,
+  group,
+  topic,
+  assignor,
+  sessionTimeoutMs,
+  instanceId,
+}: Join): Promise<unknown> {
   if (assignor !== 'roundrobin') throw new UnsupportedError(`kafkajs has no assignor '${assignor}'`)
   if (instanceId !== undefined) throw new UnsupportedError('kafkajs has no static members')
-  const consumer = clientOf(bootstrap).consumer({ groupId: group, sessionTimeout: 10_000, heartbeatInterval: 1_000 })
+  const consumer = clientOf(bootstrap).consumer({
+    groupId: group,
+    sessionTimeout: sessionTimeoutMs,
+    heartbeatInterval: 1_000,
+  })
   members.set(handle, consumer)
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => tellAssigned(handle, payload.memberAssignment[topic] ?? []))
   await read(consumer, topic, (record) => tellRecord(handle, record))

@@ -121,14 +121,22 @@ async function endStream({ handle }: { readonly handle: string }): Promise<unkno
   return counts
 }
 
-async function join({ bootstrap, handle, group, topic, assignor, instanceId }: Join): Promise<unknown> {
+async function join({
+  bootstrap,
+  handle,
+  group,
+  topic,
+  assignor,
+  sessionTimeoutMs,
+  instanceId,
+}: Join): Promise<unknown> {
   if (assignor !== 'roundrobin' && assignor !== 'cooperative-sticky') {
     throw new UnsupportedError(`@platformatic/kafka has no assignor '${assignor}'`)
   }
   const options: GroupOptions = {
     protocols: [{ name: assignor, version: 1 }],
-    sessionTimeout: 10_000,
-    rebalanceTimeout: 20_000,
+    sessionTimeout: sessionTimeoutMs,
+    rebalanceTimeout: 30_000,
     heartbeatInterval: 1_000,
     ...(instanceId === undefined ? {} : { groupInstanceId: instanceId }),
   }

@@ -36,7 +36,7 @@ func (client) Join(command driver.Command) (driver.Member, error) {
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Offsets.AutoCommit.Interval = 500 * time.Millisecond
 	config.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{strategies[command.Assignor]()}
-	config.Consumer.Group.Session.Timeout = 10 * time.Second
+	config.Consumer.Group.Session.Timeout = time.Duration(command.SessionTimeoutMs) * time.Millisecond
 	config.Consumer.Group.Heartbeat.Interval = 500 * time.Millisecond
 	config.Consumer.Group.InstanceId = command.InstanceID
 	group, err := sarama.NewConsumerGroup([]string{command.Bootstrap}, command.Group, config)

@@ -36,6 +36,7 @@ export interface Join {
   readonly group: string
   readonly topic: string
   readonly assignor: 'range' | 'roundrobin' | 'cooperative-sticky' | 'sticky'
+  readonly sessionTimeoutMs: number
   readonly instanceId?: string
 }
 

@@ -28,7 +28,7 @@ impl GroupMember {
             .set("partition.assignment.strategy", &command.assignor)
             .set("auto.offset.reset", "earliest")
             .set("auto.commit.interval.ms", "500")
-            .set("session.timeout.ms", "10000")
+            .set("session.timeout.ms", command.session_timeout_ms.to_string())
             .set("heartbeat.interval.ms", "500");
         if let Some(id) = &command.instance_id {
             config.set("group.instance.id", id);

@@ -54,6 +54,7 @@ pub struct Join {
     pub group: String,
     pub topic: String,
     pub assignor: String,
+    pub session_timeout_ms: u32,
     pub instance_id: Option<String>,
 }
 

@@ -38,7 +38,7 @@ final class GroupMember implements ConsumerRebalanceListener {
     configs.put(ConsumerConfig.PARTITION_ASSIGNMENT_STRATEGY_CONFIG, List.of(assignor));
     configs.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
     configs.put(ConsumerConfig.AUTO_COMMIT_INTERVAL_MS_CONFIG, 500);
-    configs.put(ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG, 10_000);
+    configs.put(ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG, command.get("sessionTimeoutMs").asInt());
     configs.put(ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG, 500);
     consumer = new KafkaConsumer<>(configs, new StringDeserializer(), new StringDeserializer());
     String topic = command.get("topic").asText();
