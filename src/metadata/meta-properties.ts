@@ -30,6 +30,12 @@ export async function loadMetaProperties(disk: Disk): Promise<MetaProperties | u
   const directoryId = properties.get('directory.id')
   if (!clusterId || !directoryId || nodeId === undefined || !/^\d+$/.test(nodeId))
     throw unusable(disk, 'CORRUPT', 'lacks cluster.id, node.id or directory.id')
+  if (!/^[\w-]{22}$/.test(directoryId))
+    throw unusable(
+      disk,
+      'CORRUPT',
+      `has the directory.id ${JSON.stringify(directoryId)}, expected 22 characters of base64url`,
+    )
   return { clusterId, nodeId: Number(nodeId), directoryId }
 }
 

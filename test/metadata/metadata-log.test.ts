@@ -87,6 +87,7 @@ test('meta.properties that Kafka wrote, with its comments, is understood', async
 for (const [what, content, code] of [
   ['of a later version', 'version=2\ncluster.id=a\nnode.id=1\ndirectory.id=d\n', 'UNSUPPORTED'],
   ['without a cluster id', 'version=1\nnode.id=1\ndirectory.id=d\n', 'CORRUPT'],
+  ['with a damaged directory id', 'version=1\ncluster.id=a\nnode.id=1\ndirectory.id=d\n', 'CORRUPT'],
 ] as const) {
   test(`meta.properties ${what} is refused as ${code}`, async () => {
     const environment = memoryEnvironment()
