@@ -21,6 +21,8 @@ export function unusable(state: LogState): Failure | undefined {
 export interface LogReadLimit extends ReadLimit {
   /** What is not in memory stays where it is. */
   readonly isFromMemory: boolean
+  /** What is in memory is read from its file. */
+  readonly isFromFiles: boolean
 }
 
 export async function readLog(state: LogState, request: ReadRequest, limit: LogReadLimit): Promise<ReadResult> {
@@ -74,7 +76,7 @@ async function collect(
   let { offset } = range
   let { maxBytes, minOneBatch } = limit
   while (offset < range.endOffset && (maxBytes > 0 || minOneBatch)) {
-    const tail = state.tail.read(offset, range.endOffset, { maxBytes, minOneBatch })
+    const tail = limit.isFromFiles ? undefined : state.tail.read(offset, range.endOffset, { maxBytes, minOneBatch })
     if (tail) {
       chunks.push(...tail.chunks)
       if (tail.chunks.length > 0) releases.push(tail.release)

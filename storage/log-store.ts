@@ -184,6 +184,8 @@ export interface ReadOptions {
   readonly maxBytes: number
   /** The first batch of the first log that has data is returned even if it alone is beyond every limit (KIP-74). */
   readonly minOneBatch: boolean
+  /** What the files have, also where it is kept in memory: for whoever checks them. */
+  readonly isFromFiles?: boolean
 }
 
 export type WakeCause = 'appended' | 'logStart' | 'truncated' | 'dropped' | 'offline' | 'leaderEpoch'

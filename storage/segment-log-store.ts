@@ -192,7 +192,7 @@ export class SegmentLogStore implements LogStore {
     while (results.length < requests.length) {
       const run = minOneBatch ? [requests[results.length]!] : nextRun(requests, results.length, maxBytes)
       const isFromMemory = !minOneBatch && maxBytes < options.maxBytes * restShare
-      const limit = { maxBytes, minOneBatch, isFromMemory }
+      const limit = { maxBytes, minOneBatch, isFromMemory, isFromFiles: options.isFromFiles === true }
       for (const result of await Promise.all(run.map((request) => this.#readOne(request, limit)))) {
         results.push(result)
         if (!result.ok || result.chunks.length === 0) continue

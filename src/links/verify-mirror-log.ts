@@ -82,6 +82,7 @@ export class MirrorLogReader implements ChunkReader {
       const [result] = await logs.read([{ log: this.#log, isolation: 'uncommitted', ...request }], {
         maxBytes: request.maxBytes,
         minOneBatch: true,
+        isFromFiles: true, // what consumers are answered from memory may be lost in its file
       })
       if (!result) throw new Error(`a read of ${this.#log.label} was not answered`)
       if (result.ok) return result

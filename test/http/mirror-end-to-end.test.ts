@@ -38,16 +38,18 @@ async function start(t: TestContext): Promise<World> {
   return { ...pair, disk, url, cli }
 }
 
-/** The broker of the mirror stops, a bit flips in its file in the second batch of a partition, and it starts again. */
-async function damage(t: TestContext, world: World, partitionIndex: number): Promise<World> {
-  const { disk } = world
-  await world.mirror.broker.stop()
+/** A bit flips in the file of a mirror, in the second batch of a partition. */
+async function flipBit({ disk }: World, partitionIndex: number): Promise<void> {
   const path = `orders-${partitionIndex}/00000000000000000000.log`
   const bytes = await disk.readFile(path)
   const [first, second] = splitBatches(bytes)
   const at = first!.bytes.length + second!.bytes.length - 2
   await (await disk.open(path)).write(at, [Uint8Array.of(bytes[at]! ^ 1)])
-  const mirror = await startTestBroker(t, { network: world.network, disk, port: 9093, seed: 23 })
+}
+
+async function restart(t: TestContext, world: World): Promise<World> {
+  await world.mirror.broker.stop()
+  const mirror = await startTestBroker(t, { network: world.network, disk: world.disk, port: 9093, seed: 23 })
   return { ...world, mirror, ...(await serve(t, mirror)) }
 }
 
@@ -87,16 +89,20 @@ test('verify of an identical mirror tells its progress over HTTP, and ends the c
   assert.match(stdout, /^orders: identical\n {2}Partitions: +2\n {2}Batches: +6\n/)
 })
 
-test('verify of a damaged mirror names partition and offset, and ends with status 1', async (t) => {
-  const world = await damage(t, await start(t), 1)
-  const { verdict, first_difference: difference } = (await verifyLines(world)).at(-1)!
-  assert.equal(verdict, 'different')
-  assert.deepEqual([difference!.partition, difference!.offset, difference!.kind], [1, 2, 'bytes'])
-  const { status, stdout } = await world.cli('mirror', 'verify', 'orders')
-  assert.equal(status, 1)
-  assert.match(stdout, /^orders: DIFFERENT\n/)
-  assert.match(stdout, /First difference: +partition 1, offset 2 \(bytes\)/)
-})
+for (const when of ['while consumers are answered from memory', 'before a restart'] as const) {
+  test(`verify of a mirror that was damaged ${when} names partition and offset, and ends with status 1`, async (t) => {
+    const running = await start(t)
+    await flipBit(running, 1)
+    const world = when === 'before a restart' ? await restart(t, running) : running
+    const { verdict, first_difference: difference } = (await verifyLines(world)).at(-1)!
+    assert.equal(verdict, 'different')
+    assert.deepEqual([difference!.partition, difference!.offset, difference!.kind], [1, 2, 'bytes'])
+    const { status, stdout } = await world.cli('mirror', 'verify', 'orders')
+    assert.equal(status, 1)
+    assert.match(stdout, /^orders: DIFFERENT\n/)
+    assert.match(stdout, /First difference: +partition 1, offset 2 \(bytes\)/)
+  })
+}
 
 test('verify of a topic that was created anew could not tell: status 2, also as JSON', async (t) => {
   const world = await start(t)

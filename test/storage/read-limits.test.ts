@@ -4,7 +4,7 @@ import { splitBatches } from '../../protocol/records/batch.ts'
 import type { LogHandle, ReadResult } from '../../storage/log-store.ts'
 import { BlockPool } from '../../storage/block-pool.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
-import { append, must, openTestLog, openTestStore, testBatch } from '../support/logs.ts'
+import { append, must, openTestLog, openTestStore, testBatch, testDisk } from '../support/logs.ts'
 
 const logCount = 6
 const batchesPerLog = 4
@@ -68,4 +68,22 @@ test('what is left of a limit brings in no batch that does not fit', async (t) =
   const readBytes = takeReadBytes()
   assert(readBytes > 2 * batchBytes, 'it comes from the disk')
   assert(readBytes <= 2 * batchBytes + roomBytes, 'the rest is below a sixteenth')
+})
+
+test('a read of files gets what they have, also where the tail has it in memory', async (t) => {
+  const disk = testDisk()
+  const store = await openTestStore({ disk })
+  t.after(() => store.close())
+  const log = await openTestLog(store)
+  const { bytes } = testBatch({ valueBytes: 1_000 })
+  must(await append(store, log, { batches: [testBatch({ valueBytes: 1_000 })] }))
+  const file = await disk.open('orders-0/00000000000000000000.log')
+  await file.write(500, [Uint8Array.of(bytes[500]! ^ 1)])
+  const request = { log, offset: 0n, maxBytes: 10_000, isolation: 'uncommitted' as const }
+  const byteOf = async (isFromFiles: boolean): Promise<number> => {
+    const [result] = await store.read([request], { maxBytes: 10_000, minOneBatch: true, isFromFiles })
+    return must(result!).chunks[0]![500]!
+  }
+  assert.equal(await byteOf(false), bytes[500])
+  assert.equal(await byteOf(true), bytes[500]! ^ 1)
 })
