@@ -8,6 +8,14 @@ import type { EpochEnd } from './log-store.ts'
 /** Kafka's answer where an epoch is unknown. */
 export const unknownEpochEnd: EpochEnd = { leaderEpoch: -1, endOffset: -1n }
 
+/** The highest that the protocol can name. No real log comes near; a damaged file, or a source that makes them up, may name it. */
+const highestLeaderEpoch = 2_147_483_647
+
+/** The epoch of the leader after this one. There is none after the highest: it stays. */
+export function nextLeaderEpoch(leaderEpoch: number): number {
+  return Math.min(leaderEpoch + 1, highestLeaderEpoch)
+}
+
 export class LeaderEpochs {
   #entries: EpochStart[]
   /** The largest offset that each entry was assigned at. */

@@ -13,6 +13,7 @@ import assert from 'node:assert/strict'
 import type { Uuid } from '../../protocol/schema.ts'
 import { MirrorState } from '../../protocol/state/mirror-records.ts'
 import { PartitionRecord } from '../../protocol/state/metadata-records.ts'
+import { nextLeaderEpoch } from '../../storage/leader-epochs.ts'
 import type { Promoted } from '../../storage/log-store.ts'
 import {
   record,
@@ -104,7 +105,7 @@ async function promoteLogs(
     if (!log) return void failures.push(`partition ${partitionIndex} has no log`)
     // From durable facts only, so that a second try after a crash asks for the same epoch.
     const mirrored = mirror.ends.find((end) => end.partitionIndex === partitionIndex)
-    const leaderEpoch = Math.max(ownEpoch, mirrored?.leaderEpoch ?? -1) + 1
+    const leaderEpoch = nextLeaderEpoch(Math.max(ownEpoch, mirrored?.leaderEpoch ?? -1))
     const decision = { id: mirror.stop!.decisionId, leaderEpoch, nowMs }
     const result = await logs.promote(log, decision, fenceOf(topicId, stopFenceEpoch))
     if (result.ok) promoted.set(partitionIndex, result)

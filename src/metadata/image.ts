@@ -23,6 +23,7 @@ import type {
   RemoveLink,
   SealedSecret,
 } from '../../protocol/state/mirror-records.ts'
+import { nextLeaderEpoch } from '../../storage/leader-epochs.ts'
 import type {
   LinkImage,
   MetadataImage,
@@ -201,7 +202,7 @@ export class ImageBuilder {
     topic.partitions[record.partitionId] = {
       partitionIndex: before.partitionIndex,
       leader: isElection ? record.leader : before.leader,
-      leaderEpoch: isElection ? before.leaderEpoch + 1 : before.leaderEpoch,
+      leaderEpoch: isElection ? nextLeaderEpoch(before.leaderEpoch) : before.leaderEpoch,
       partitionEpoch: before.partitionEpoch + 1,
       replicas: record.replicas ?? before.replicas,
       isr: record.isr ?? before.isr,

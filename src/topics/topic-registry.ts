@@ -7,6 +7,7 @@ import {
   RemoveTopicRecord,
   TopicRecord,
 } from '../../protocol/state/metadata-records.ts'
+import { nextLeaderEpoch } from '../../storage/leader-epochs.ts'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'
 import { withDynamicConfigs, type BrokerConfig } from '../config/broker-config.ts'
 import { topicConfigOf } from '../config/topic-config.ts'
@@ -335,7 +336,7 @@ export class TopicRegistry implements Topics {
       if (partition.leaderEpoch >= lastEpoch)
         return record(PartitionChangeRecord, { partitionId: partitionIndex, topicId, leader })
       // The log knows later epochs (those of a mirror's source): a change record raises by one only.
-      const epochs = { leaderEpoch: lastEpoch + 1, partitionEpoch: partition.partitionEpoch + 1 }
+      const epochs = { leaderEpoch: nextLeaderEpoch(lastEpoch), partitionEpoch: partition.partitionEpoch + 1 }
       const { replicas, isr } = partition
       return record(PartitionRecord, {
         ...partitionValue(topicId, partitionIndex, replicas),

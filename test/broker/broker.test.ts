@@ -16,6 +16,10 @@ import { startTestBroker, type TestBroker } from '../support/broker.ts'
 import { valuesOf } from '../support/records.ts'
 import { createTopicsRequest, fetchRequest, metadataRequest, produceRequest } from '../support/requests.ts'
 
+const highestEpoch = 2_147_483_647
+/** Of the leader epoch in a batch. */
+const epochAt = 12
+
 function memoryDisk(): MemoryDisk {
   return new MemoryDisk((run) => nodeClock.defer(run))
 }
@@ -86,6 +90,32 @@ test('after an unclean stop the leader epoch is raised durably before anything i
   const third = await startTestBroker(t, { disk })
   assert.equal(await leaderEpochOf(third), 1) // clean this time, and not forgotten
 })
+
+test('a log that names the highest leader epoch there is starts, and keeps it', async (t) => {
+  const disk = memoryDisk()
+  const first = await startTestBroker(t, { disk, topics: { orders: 1 } })
+  await first.send(Produce, 9, produceRequest({ values: ['a'] }))
+  await first.broker.stop()
+  const path = 'orders-0/00000000000000000000.log'
+  const bytes = Buffer.from(await disk.readFile(path))
+  bytes.writeInt32BE(highestEpoch, epochAt) // no checksum covers it
+  await disk.replaceFile(path, bytes)
+  for (const name of await noteNames(disk)) await disk.remove(name)
+
+  for (let start = 0; start < 2; start++) {
+    await disk.remove('.kafka_cleanshutdown')
+    const broker = await startTestBroker(t, { disk })
+    assert.equal(await leaderEpochOf(broker), highestEpoch)
+    await broker.broker.stop()
+  }
+})
+
+/** What the log of the partition is not read again for. */
+async function noteNames(disk: Disk): Promise<string[]> {
+  const entries = await disk.list('orders-0')
+  const noted = entries.filter(({ name }) => !/\.log$|partition\.metadata/.test(name))
+  return [...noted.map(({ name }) => `orders-0/${name}`), 'recovery-point-offset-checkpoint']
+}
 
 test('a second broker on the same disk is refused by name', async (t) => {
   const disk = memoryDisk()
