@@ -67,7 +67,8 @@ export class LogCheckpoint {
     this.#bytesSince += sizeBytes
     this.#bytesSinceSync += sizeBytes
     if (hasRolled || this.#bytesSince >= this.#dueBytes) this.request()
-    else if (this.#bytesSinceSync >= this.#limitBytes * earlySyncShare) this.#earlySyncs.offer(nowMs, this.#syncEarly)
+    else if (this.#bytesSinceSync >= this.#limitBytes * earlySyncShare)
+      this.#earlySyncs.offer(nowMs, () => this.#syncEarly().catch((error: unknown) => this.#log.breakDown(error)))
   }
 
   /** Takes a checkpoint soon. What fails is told by the log. */
@@ -88,7 +89,7 @@ export class LogCheckpoint {
   }
 
   /** Makes what is visible durable, and notes nothing. Resolves when that is done or has failed. */
-  readonly #syncEarly = async (): Promise<void> => {
+  async #syncEarly(): Promise<void> {
     await this.#writing
     let syncing: Promise<void> | undefined
     await this.#log.exclusive(async () => {

@@ -88,7 +88,7 @@ export interface AppendEntry {
    * Where the batches lie, when that memory is lent until the append is answered: the store retains it for what it keeps of the batches
    * beyond that. Left out: the batches are the store's for good.
    */
-  readonly memory?: LentMemory
+  readonly memory?: LentMemory | undefined
 }
 
 /** Memory that is used for something else once everybody who retained it, and its lender, have released it. */

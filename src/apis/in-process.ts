@@ -2,7 +2,7 @@
 import { frameRequest, parseResponse } from '../../protocol/frame.ts'
 import type { Api, RequestInput, ResponseOf } from '../../protocol/schema.ts'
 import { parseVersions } from '../../protocol/versions.ts'
-import type { FrameHandler } from '../network/connection.ts'
+import type { FrameHandler } from '../network/call.ts'
 import { handlers } from './index.ts'
 
 const sizePrefixBytes = 4

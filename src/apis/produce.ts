@@ -92,9 +92,7 @@ function planPartition(
     if (request.acks === -1) checkInSync(partition)
     refuseTransactions(batch, request.transactionalId)
     const mode = { kind: 'assign', leaderEpoch: broker.logs.view(log).leaderEpoch } as const
-    const { frameMemory } = context
-    const lent = frameMemory && { memory: frameMemory }
-    const entry: AppendEntry = { log, batches: [batch], mode, origin: 'client', ...lent }
+    const entry: AppendEntry = { log, batches: [batch], mode, origin: 'client', memory: context.frameMemory }
     return { entryIndex: entries.push(entry) - 1 }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error

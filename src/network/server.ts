@@ -1,6 +1,7 @@
 import type { BlockPool } from '../../storage/block-pool.ts'
 import type { Environment, Listener, Socket } from '../environment/environment.ts'
-import { Connection, type ConnectionLimits, type ConnectionParts, type FrameHandler } from './connection.ts'
+import type { FrameHandler } from './call.ts'
+import { Connection, type ConnectionLimits, type ConnectionParts } from './connection.ts'
 import type { DeadlineQueue } from './deadline-queue.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 

@@ -122,20 +122,12 @@ async function endStream({ handle }: { readonly handle: string }): Promise<unkno
   return counts
 }
 
-async function join({
-  bootstrap,
-  handle,
-  group,
-  topic,
-  assignor,
-  sessionTimeoutMs,
-  instanceId,
-}: Join): Promise<unknown> {
+async function join({ handle, topic, assignor, instanceId, ...where }: Join): Promise<unknown> {
   if (assignor !== 'roundrobin') throw new UnsupportedError(`kafkajs has no assignor '${assignor}'`)
   if (instanceId !== undefined) throw new UnsupportedError('kafkajs has no static members')
-  const consumer = clientOf(bootstrap).consumer({
-    groupId: group,
-    sessionTimeout: sessionTimeoutMs,
+  const consumer = clientOf(where.bootstrap).consumer({
+    groupId: where.group,
+    sessionTimeout: where.sessionTimeoutMs,
     heartbeatInterval: 1_000,
   })
   members.set(handle, consumer)

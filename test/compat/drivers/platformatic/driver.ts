@@ -121,29 +121,21 @@ async function endStream({ handle }: { readonly handle: string }): Promise<unkno
   return counts
 }
 
-async function join({
-  bootstrap,
-  handle,
-  group,
-  topic,
-  assignor,
-  sessionTimeoutMs,
-  instanceId,
-}: Join): Promise<unknown> {
+async function join({ handle, topic, assignor, instanceId, ...where }: Join): Promise<unknown> {
   if (assignor !== 'roundrobin' && assignor !== 'cooperative-sticky') {
     throw new UnsupportedError(`@platformatic/kafka has no assignor '${assignor}'`)
   }
   const options: GroupOptions = {
     protocols: [{ name: assignor, version: 1 }],
-    sessionTimeout: sessionTimeoutMs,
+    sessionTimeout: where.sessionTimeoutMs,
     rebalanceTimeout: 30_000,
     heartbeatInterval: 1_000,
     ...(instanceId === undefined ? {} : { groupInstanceId: instanceId }),
   }
   const consumer = new Consumer({
-    ...optionsOf(bootstrap),
+    ...optionsOf(where.bootstrap),
     ...options,
-    groupId: group,
+    groupId: where.group,
     deserializers: stringDeserializers,
   })
   consumer.on('consumer:group:join', ({ assignments }) => {
