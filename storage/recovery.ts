@@ -16,7 +16,6 @@ import {
 import type { Disk } from './disk.ts'
 import type { LogState } from './log-state.ts'
 import { loadNote, loadProducers, noteName, removeNote } from './log-note.ts'
-import { StorageError } from './outcome.ts'
 import type { AbortedEntry } from './producer-state.ts'
 import { maxRelativeOffset, Segment, type SegmentOptions } from './segment.ts'
 import { recoverSwaps } from './segment-swap.ts'
@@ -217,13 +216,13 @@ async function replay(
   }
 }
 
-/** As `noteHistory`; false for a batch that cannot be part of any history: a marker that cannot be read, for one. */
+/** As `noteHistory`; false for a marker that cannot be read. */
 function mayNoteHistory(state: LogState, batch: ScannedBatch): boolean {
   try {
     noteHistory(state, batch)
     return true
   } catch (error) {
-    if (error instanceof RecordsError || error instanceof StorageError) return false
+    if (error instanceof RecordsError) return false
     throw error
   }
 }
