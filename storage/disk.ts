@@ -44,6 +44,13 @@ export interface DiskFile {
   /** Writes all chunks one after the other from `position` (bytes), in one vectored write where that is possible. Not durable before a `sync` that was started later. */
   write(position: number, chunks: readonly Uint8Array[]): Promise<void>
   /**
+   * The same at once: true when all is written. False where that could take longer than handing it over, or always: then `write` is to
+   * be called, over whatever of it has been written. For callers who let others have their turn in between (`Disk.nextTurn`).
+   *
+   * @throws DiskError
+   */
+  writeNow?(position: number, chunks: readonly Uint8Array[]): boolean
+  /**
    * Reads up to `length` bytes from `position`. Shorter at the end of the file, empty behind it. The result is the caller's own;
    * a disk may put it into `into`, which has room for `length` bytes.
    */
@@ -84,6 +91,8 @@ export interface Disk {
   remove(path: string): Promise<void>
   /** Makes the entries of a directory durable. */
   syncDirectory(path: string): Promise<void>
+  /** Resolves in a later turn of the event loop, at once for all who ask before it: what they gather until then goes out together. */
+  nextTurn(): Promise<void>
   /** Takes the root for this process. LOCKED, with a message that says who holds it, while another process has it. */
   lock(): Promise<DiskLock>
 }

@@ -40,18 +40,21 @@ export class GroupWriter {
   }
 
   /**
-   * Resolves when the group is written, and synced where it has to be, or with what failed. After a failed sync, or a sync that
-   * was due before a new segment began, the log is offline. Rejects for broken invariants only.
+   * What failed, or nothing, when the group is written, and synced where it has to be: at once where the disk can, else in time.
+   * After a failed sync, or a sync that was due before a new segment began, the log is offline. Rejects for broken invariants only.
    */
-  write(group: AppendGroup): Promise<Failure | undefined> {
+  write(group: AppendGroup): Promise<Failure | undefined> | Failure | undefined {
+    if (!this.#isOneWrite(group)) return this.#writeAndSync(group)
     const active = this.#log.state.activeSegment
-    const { segmentBaseOffset, position } = firstOf(group)
-    const isOneWrite = segmentBaseOffset === active.baseOffset && lastOf(group).segmentBaseOffset === segmentBaseOffset
-    if (!isOneWrite || this.#mustSync(group) || this.#mustLook(group)) return this.#writeAndSync(group)
-    return active.write(position, chunksOf(batchesOf(group))).then(() => {
-      this.#log.sync.noteWrite(active)
-      return undefined
-    }, failureOf)
+    const { position } = firstOf(group)
+    const chunks = chunksOf(batchesOf(group))
+    try {
+      if (!active.writeNow(position, chunks)) return this.#writeInTime(active, position, chunks)
+    } catch (error) {
+      return failureOf(error)
+    }
+    this.#log.sync.noteWrite(active)
+    return undefined
   }
 
   /** What the first group in a new segment has replaced, once. */
@@ -79,6 +82,24 @@ export class GroupWriter {
     }
     sync.noteDirectory() // a removal that a power cut takes back would bring them back
     await state.activeSegment.dropUnnoted()
+  }
+
+  /** One write is all that it takes: no look at the file before, no other segment, no sync. */
+  #isOneWrite(group: AppendGroup): boolean {
+    const { segmentBaseOffset } = firstOf(group)
+    const { baseOffset } = this.#log.state.activeSegment
+    const isInActive = segmentBaseOffset === baseOffset && lastOf(group).segmentBaseOffset === baseOffset
+    return isInActive && !this.#mustSync(group) && !this.#mustLook(group)
+  }
+
+  async #writeInTime(active: Segment, position: number, chunks: readonly Uint8Array[]): Promise<Failure | undefined> {
+    try {
+      await active.write(position, chunks)
+    } catch (error) {
+      return failureOf(error)
+    }
+    this.#log.sync.noteWrite(active)
+    return undefined
   }
 
   async #writeAndSync(group: AppendGroup): Promise<Failure | undefined> {

@@ -1,7 +1,7 @@
 /**
  * One partition: its queue of appends and of exclusive operations.
  *
- * Group commit. One write is in flight; what arrives meanwhile goes out in the next vectored write. Offsets and producer state
+ * Group commit. What arrives in one turn of the event loop, or while a write is in flight, goes out in one vectored write. Offsets and producer state
  * are given when an append is queued, before it is written; only complete writes become visible. When a write fails, it and
  * all that is queued behind it fail, the log is cut to its last whole batch, and its state is derived anew before the next
  * append gets an offset. When that fails too, or a sync does, the log goes offline until a restart.
@@ -177,6 +177,7 @@ export class PartitionLog implements LogHandle {
       while (this.#queue.length > 0) {
         const head = this.#queue[0]!
         if (head.kind === 'append') {
+          await this.state.disk.nextTurn()
           await this.#commit(this.#takeGroup())
           continue
         }
@@ -241,7 +242,8 @@ export class PartitionLog implements LogHandle {
     this.#writing = group.appends
     const room = this.checkpoint.roomFor(group.sizeBytes)
     if (room) await room
-    const failed = unusable(this.state) ?? (await this.#writer.write(group))
+    const outcome = unusable(this.state) ?? this.#writer.write(group)
+    const failed = outcome instanceof Promise ? await outcome : outcome
     if (failed === undefined) this.#publish(group)
     this.#writing = []
     if (failed === undefined) return

@@ -14,6 +14,7 @@ import {
   type FileStat,
   type OpenOptions,
 } from './disk.ts'
+import { Turns } from './turns.ts'
 
 const pageSizeBytes = 16 * 1024
 
@@ -136,6 +137,7 @@ class MemoryFile implements DiskFile {
 export class MemoryDisk implements Disk {
   readonly root = 'memory'
   readonly #defer: (run: () => void) => void
+  readonly #turns: Turns
   /** By path. `null` is a directory; the root is always there. */
   readonly #entries = new Map<string, FileContent | null>([['', null]])
   #isLocked = false
@@ -143,6 +145,7 @@ export class MemoryDisk implements Disk {
   /** `defer` runs a function in a later turn of the event loop: the clock's. */
   constructor(defer: (run: () => void) => void) {
     this.#defer = defer
+    this.#turns = new Turns(defer)
   }
 
   open(path: string, options: OpenOptions = {}): Promise<DiskFile> {
@@ -232,6 +235,10 @@ export class MemoryDisk implements Disk {
     return this.#complete(() => {
       if (this.#entries.get(normalize(path)) !== null) throw missing(path)
     })
+  }
+
+  nextTurn(): Promise<void> {
+    return this.#turns.next()
   }
 
   lock(): Promise<DiskLock> {

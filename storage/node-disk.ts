@@ -20,6 +20,7 @@ import {
 import { DirectWrites } from './node-direct-writes.ts'
 import { lockDirectory } from './node-lock.ts'
 import { replaceByRename } from './replace-file.ts'
+import { Turns } from './turns.ts'
 
 /** What one `writev` takes at most on Linux and macOS. */
 const maxVectors = 1024
@@ -73,10 +74,17 @@ export class NodeDisk implements Disk {
   readonly root: string
   readonly #gates: Record<DiskClass, Gate>
   readonly #direct: DirectWrites
+  readonly #turns: Turns
 
   constructor(root: string, options: NodeDiskOptions = {}) {
     this.root = path.resolve(root)
     this.#direct = options.directWrites ?? new DirectWrites()
+    this.#turns = new Turns((run) =>
+      setImmediate(() => {
+        this.#direct.turnBegins()
+        run()
+      }),
+    )
     const caps = classCaps(options.threadPoolSize ?? 4)
     this.#gates = {
       append: new Gate(caps.append),
@@ -94,7 +102,7 @@ export class NodeDisk implements Disk {
     const run = this.#runner(name)
     const mode = options.isPrivate === true ? 0o600 : 0o644
     const fd = await run<number>('append', (done) => fs.open(this.#resolve(name), flags, mode, done))
-    return new NodeFile(name, fd, { run, direct: this.#direct })
+    return new NodeFile(name, fd, { run, direct: this.#direct, turns: this.#turns })
   }
 
   readFile(name: string): Promise<Uint8Array> {
@@ -152,6 +160,10 @@ export class NodeDisk implements Disk {
     }
   }
 
+  nextTurn(): Promise<void> {
+    return this.#turns.next()
+  }
+
   async lock(): Promise<DiskLock> {
     await this.makeDirectory('')
     return lockDirectory(this.root)
@@ -179,18 +191,27 @@ export class NodeDisk implements Disk {
 
 type Runner = <T>(diskClass: DiskClass, call: (done: Callback<T>) => void) => Promise<T>
 
+/** What the files of a disk share. */
+interface FileParts {
+  readonly run: Runner
+  readonly direct: DirectWrites
+  readonly turns: Turns
+}
+
 class NodeFile implements DiskFile {
   readonly path: string
   readonly #fd: number
   readonly #run: Runner
   readonly #direct: DirectWrites
+  readonly #turns: Turns
   #closed = false
 
-  constructor(name: string, fd: number, how: { readonly run: Runner; readonly direct: DirectWrites }) {
+  constructor(name: string, fd: number, how: FileParts) {
     this.path = name
     this.#fd = fd
     this.#run = how.run
     this.#direct = how.direct
+    this.#turns = how.turns
   }
 
   async size(): Promise<number> {
@@ -203,16 +224,23 @@ class NodeFile implements DiskFile {
     return { sizeBytes: stats.size, isLinked: stats.nlink > 0 }
   }
 
-  write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
-    const sizeBytes = sizeBytesOf(chunks)
-    if (this.#closed || sizeBytes === 0) return this.#writeInPool(position, chunks, 0)
+  async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    const written = this.#closed ? 0 : this.#writeDirectly(position, chunks)
+    if (written < sizeBytesOf(chunks)) return this.#writeInPool(position, chunks, written)
+    return this.#turns.next() // what follows a write never starves timers and sockets
+  }
+
+  writeNow(position: number, chunks: readonly Uint8Array[]): boolean {
+    this.#requireOpen()
+    return this.#writeDirectly(position, chunks) === sizeBytesOf(chunks)
+  }
+
+  /** How many bytes could be written without the pool. */
+  #writeDirectly(position: number, chunks: readonly Uint8Array[]): number {
     try {
-      const written = this.#direct.tryWrite(this.#fd, chunks, { position, sizeBytes }) ?? 0
-      return written === sizeBytes ? this.#direct.nextTurn() : this.#writeInPool(position, chunks, written)
+      return this.#direct.tryWrite(this.#fd, chunks, { position, sizeBytes: sizeBytesOf(chunks) }) ?? 0
     } catch (error) {
-      return this.#direct.nextTurn().then(() => {
-        throw diskErrorOf(error as NodeJS.ErrnoException, this.path)
-      })
+      throw diskErrorOf(error as NodeJS.ErrnoException, this.path)
     }
   }
 

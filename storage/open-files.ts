@@ -108,6 +108,12 @@ export class PooledFile implements DiskFile {
     return this.#use((file) => file.write(position, chunks))
   }
 
+  writeNow(position: number, chunks: readonly Uint8Array[]): boolean {
+    if (this.#isClosed || !this.#file?.writeNow) return false
+    this.#pool.touch(this)
+    return this.#file.writeNow(position, chunks)
+  }
+
   read(position: number, length: number, diskClass?: DiskClass, into?: Uint8Array): Promise<Uint8Array> {
     return this.#use((file) => file.read(position, length, diskClass, into))
   }

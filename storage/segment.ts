@@ -206,6 +206,11 @@ export class Segment {
     return this.#file.write(position, chunks)
   }
 
+  /** The same at once, where that is possible: see `DiskFile.writeNow`. */
+  writeNow(position: number, chunks: readonly Uint8Array[]): boolean {
+    return this.#file.writeNow(position, chunks)
+  }
+
   /** Makes the next batch visible: it was written right behind the last. */
   note(
     position: number,

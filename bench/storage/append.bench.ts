@@ -31,7 +31,7 @@ export async function benchmarkAppend(options: { root: string; batches: number; 
   const { root, batches, writers } = options
   const disk = new NodeDisk(root, { threadPoolSize: Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) })
   const { bytes, header } = testBatch({ valueBytes: batchBytes - 75 })
-  const frame = () => bytes.slice() // one of its own, as the network would bring it
+  const frame = framesOf(bytes, writers)
   const bare = await bareLane(join(root, `bare-${writers}`), frame)
   const disks = await diskLane(disk, `disk-${writers}`, frame)
   const tailBudget = new TailBudget(64 * 1024 * 1024)
@@ -55,6 +55,17 @@ export async function benchmarkAppend(options: { root: string; batches: number; 
   await disks.close()
   bare.close()
   return { lanes, checksum }
+}
+
+/** Frames as connections bring them: in memory that is used again once its request is answered. */
+function framesOf(bytes: Uint8Array, writers: number): () => Uint8Array {
+  const frames = Array.from({ length: 2 * writers }, () => new Uint8Array(bytes.length))
+  let next = 0
+  return () => {
+    const frame = frames[next++ % frames.length]!
+    frame.set(bytes)
+    return frame
+  }
 }
 
 function recordsOf(store: LogStore, logs: readonly Parameters<LogStore['view']>[0][]): number {

@@ -46,14 +46,14 @@ test('reads, syncs and housekeeping together leave a thread to appends, from fou
 
 /** Small writes that take as long as the test says, on its own clock. */
 function scriptedWrites() {
-  const script = { nowMs: 0, takesMs: 0, written: 0, error: undefined as Error | undefined }
+  const script = { nowMs: 0, takesMs: 0, msPerByte: 0, error: undefined as Error | undefined }
   const writes = new DirectWrites({
     nowMs: () => script.nowMs,
     write: (_, chunks) => {
-      script.nowMs += script.takesMs
+      const sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+      script.nowMs += script.takesMs + sizeBytes * script.msPerByte
       if (script.error) throw script.error
-      script.written += 1
-      return chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+      return sizeBytes
     },
   })
   const write = (sizeBytes = 10) => writes.tryWrite(0, [new Uint8Array(sizeBytes)], { position: 0, sizeBytes })
@@ -62,8 +62,8 @@ function scriptedWrites() {
 
 test('a small write goes without a thread, a larger one and one that meets a running sync does not', () => {
   const { writes, write } = scriptedWrites()
-  assert.equal(write(32 * 1024), 32 * 1024)
-  assert.equal(write(32 * 1024 + 1), undefined)
+  assert.equal(write(128 * 1024), 128 * 1024)
+  assert.equal(write(128 * 1024 + 1), undefined)
   writes.syncBegins()
   writes.syncBegins()
   assert.equal(write(), undefined)
@@ -73,15 +73,46 @@ test('a small write goes without a thread, a larger one and one that meets a run
   assert.equal(write(), 10)
 })
 
+test('of the writes of one turn the threads get those that are worth waking one, but the first', () => {
+  const { writes, script, write } = scriptedWrites()
+  const writeTurn = (sizes: readonly number[]) => {
+    writes.turnBegins()
+    return sizes.map((kibibytes) => write(kibibytes * 1024) !== undefined)
+  }
+  script.msPerByte = 0.000_000_25 // 16 KiB in 4 us
+  assert.deepEqual(writeTurn([16, 16, 64, 128]), [true, true, true, true])
+  script.msPerByte = 0.000_002_5 // in 40 us
+  for (let turn = 0; turn < 100; turn++) writeTurn([16])
+  assert.deepEqual(writeTurn([16, 16, 32, 64, 16]), [true, true, false, false, true])
+  assert.deepEqual(writeTurn([64, 32]), [true, false])
+  script.msPerByte = 0.000_000_25
+  for (let turn = 0; turn < 100; turn++) writeTurn([16])
+  assert.deepEqual(writeTurn([16, 128]), [true, true], 'what was slow once is not for ever')
+})
+
+test('the small writes of one turn take a millisecond and one write at most', () => {
+  const { writes, script, write } = scriptedWrites()
+  script.takesMs = 0.04
+  for (let turn = 0; turn < 3; turn++) {
+    writes.turnBegins()
+    const direct = Array.from({ length: 100 }, () => write()).filter((written) => written !== undefined)
+    assert.equal(direct.length, 25)
+  }
+})
+
 test('when small writes have to wait the next ones go to the threads, so that a tenth of the time is lost at most', () => {
-  const { script, write } = scriptedWrites()
+  const { writes, script, write } = scriptedWrites()
+  const writeInTurn = () => {
+    writes.turnBegins()
+    return write()
+  }
   for (const waitedMs of [0.3, 3, 200]) {
     script.nowMs += 1_000
     let lostMs = 0
     const startMs = script.nowMs
     while (script.nowMs < startMs + 20_000) {
       script.takesMs = waitedMs
-      if (write() !== undefined) lostMs += waitedMs - 0.1
+      if (writeInTurn() !== undefined) lostMs += waitedMs - 0.1
       script.nowMs += 0.1
     }
     const share = lostMs / (script.nowMs - startMs)
@@ -89,7 +120,7 @@ test('when small writes have to wait the next ones go to the threads, so that a 
   }
   script.takesMs = 0.05
   script.nowMs += 2_000
-  for (let count = 0; count < 1_000; count++) assert.equal(write(), 10, 'all is well again')
+  for (let count = 0; count < 1_000; count++) assert.equal(writeInTurn(), 10, 'all is well again')
 })
 
 test('a file that is full for a small write is told so, and one that takes only a part of it gets the rest', async (t) => {

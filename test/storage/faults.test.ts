@@ -101,11 +101,11 @@ for (const code of ['NO_SPACE', 'IO'] as const) {
       disk.tornShare = tornShare
       disk.fault = (operation, path) =>
         operation === 'write' && path.endsWith('.log') && ++writes === 2 ? code : undefined
-      // The first is written alone; the three that come meanwhile go out together.
-      const [first, ...three] = await Promise.all(
-        [0, 1, 2, 3].map((sequence) => append(store, log, { batches: [sequenced(sequence)] })),
-      )
-      assert(first!.ok && first!.baseOffset === 0n)
+      const send = (sequence: number) => append(store, log, { batches: [sequenced(sequence)] })
+      const alone = send(0)
+      await disk.nextTurn() // it is being written; the three that come meanwhile go out together
+      const [first, ...three] = await Promise.all([alone, send(1), send(2), send(3)])
+      assert(first.ok && first.baseOffset === 0n)
       assert.equal(writes, 2)
       for (const result of three) {
         assert(!result.ok)

@@ -29,6 +29,7 @@ import {
   type OpenOptions,
 } from '../../storage/disk.ts'
 import { replaceByRename } from '../../storage/replace-file.ts'
+import { Turns } from '../../storage/turns.ts'
 
 const sectorBytes = 64
 
@@ -135,6 +136,7 @@ export class CrashDisk implements Disk {
   readonly #random: () => number
   readonly #model: PowerCutModel
   readonly #volume: Volume
+  readonly #turns = new Turns((run) => setImmediate(run))
   #isLocked = false
   /** The process is gone: it does nothing any more. */
   #isDead = false
@@ -276,6 +278,10 @@ export class CrashDisk implements Disk {
   syncDirectory(path: string): Promise<void> {
     const covered = [...this.#volume.names] // what is complete now
     return this.#call('sync', path, () => this.#syncNames(this.#directory(path), covered))
+  }
+
+  nextTurn(): Promise<void> {
+    return this.#turns.next()
   }
 
   /** The lock of a process that was killed is nobody's: each disk has its own. */
