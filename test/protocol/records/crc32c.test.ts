@@ -8,6 +8,16 @@ test('the checksum of the check string is the one of the CRC catalogue', () => {
   assert.equal(crc32cOfTables(Buffer.from('123456789')), 0xe3069283)
 })
 
+test('the checksums of 32 bytes are those of RFC 3720, appendix B.4', () => {
+  const counting = Uint8Array.from({ length: 32 }, (_, index) => index)
+  for (const sum of [crc32c, crc32cOfTables]) {
+    assert.equal(sum(new Uint8Array(32)), 0x8a9136aa)
+    assert.equal(sum(new Uint8Array(32).fill(0xff)), 0x62a8ab43)
+    assert.equal(sum(counting), 0x46dd794e)
+    assert.equal(sum(counting.toReversed()), 0x113fdb5c)
+  }
+})
+
 test('no bytes leave the checksum as it was', () => {
   assert.equal(crc32c(new Uint8Array(0)), 0)
   assert.equal(crc32c(new Uint8Array(0), 0xdeadbeef), 0xdeadbeef)
