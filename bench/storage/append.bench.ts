@@ -11,14 +11,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { NodeDisk } from '../../storage/node-disk.ts'
-import type { LogStore } from '../../storage/log-store.ts'
+import type { AppendEntry, LogStore } from '../../storage/log-store.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
-import { append, openTestLog, openTestStore, testBatch } from '../../test/support/logs.ts'
+import { openTestLog, openTestStore, testBatch, testNowMs } from '../../test/support/logs.ts'
 import { describeLane, runLanes, type Lane, type LaneResult } from '../support/lanes.ts'
 
 const partitionCount = 12
 const batchBytes = 16 * 1024
 const batchesPerRound = 500
+const mode = { kind: 'assign', leaderEpoch: 0 } as const
 
 export interface AppendRun {
   readonly lanes: readonly LaneResult[]
@@ -41,8 +42,10 @@ export async function benchmarkAppend(options: { root: string; batches: number; 
   const engine: Lane = {
     name: 'engine',
     work: async (number) => {
-      const result = await append(store, logs[number % partitionCount]!, { batches: [{ bytes: frame(), header }] })
-      assert(result.ok)
+      const log = logs[number % partitionCount]!
+      const entry: AppendEntry = { log, batches: [{ bytes: frame(), header }], origin: 'client', mode }
+      const [result] = await store.append([entry], { nowMs: testNowMs })
+      assert(result!.ok)
       return 1
     },
   }
@@ -57,15 +60,11 @@ export async function benchmarkAppend(options: { root: string; batches: number; 
   return { lanes, checksum }
 }
 
-/** Frames as connections bring them: in memory that is used again once its request is answered. */
+/** Frames as connections have them: in memory that is used again once its request is answered. */
 function framesOf(bytes: Uint8Array, writers: number): () => Uint8Array {
-  const frames = Array.from({ length: 2 * writers }, () => new Uint8Array(bytes.length))
+  const frames = Array.from({ length: 2 * writers }, () => bytes.slice())
   let next = 0
-  return () => {
-    const frame = frames[next++ % frames.length]!
-    frame.set(bytes)
-    return frame
-  }
+  return () => frames[next++ % frames.length]!
 }
 
 function recordsOf(store: LogStore, logs: readonly Parameters<LogStore['view']>[0][]): number {
