@@ -1,10 +1,11 @@
 /**
  * One partition: its queue of appends and of exclusive operations.
  *
- * Group commit. What arrives in one turn of the event loop, or while a write is in flight, goes out in one vectored write. Offsets and producer state
- * are given when an append is queued, before it is written; only complete writes become visible. When a write fails, it and
- * all that is queued behind it fail, the log is cut to its last whole batch, and its state is derived anew before the next
- * append gets an offset. When that fails too, or a sync does, the log goes offline until a restart.
+ * Group commit. What arrives in one turn of the event loop, or while a write is in flight, goes out in one vectored write.
+ * Offsets and producer state are given when an append is queued, before it is written; only complete writes become visible.
+ * When a write fails, it and all that is queued behind it fail, the log is cut to its last whole batch, and its state is
+ * derived anew before the next append gets an offset. When that fails too, or a sync does, the log goes offline until a
+ * restart.
  */
 import { strict as assert } from 'node:assert'
 import { AppendAdmission, type PendingAppend } from './append-admission.ts'
@@ -51,6 +52,7 @@ export class PartitionLog implements LogHandle {
   #waitingTasks = 0
   #isRunning = false
   #idle: Promise<void> = Promise.resolve()
+  #savingEpochs: Promise<void> = Promise.resolve()
 
   constructor(state: LogState, options: CheckpointOptions) {
     this.state = state
@@ -141,12 +143,16 @@ export class PartitionLog implements LogHandle {
     this.#admission.restart()
   }
 
-  /** Makes the history of epochs durable if it changed. */
-  async saveEpochs(): Promise<void> {
-    const { changeCount } = this.state.epochs
-    if (changeCount === this.state.savedEpochs) return
-    await saveEpochs(this.state)
-    this.state.savedEpochs = changeCount
+  /** Makes the history of epochs durable if it changed. One saves at a time, whoever asks: all write the same file. */
+  saveEpochs(): Promise<void> {
+    const mine = this.#savingEpochs.then(async () => {
+      const { changeCount } = this.state.epochs
+      if (changeCount === this.state.savedEpochs) return
+      await saveEpochs(this.state)
+      this.state.savedEpochs = changeCount
+    })
+    this.#savingEpochs = mine.catch(() => undefined)
+    return mine
   }
 
   #failureOfTask(error: unknown): Failure {

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Disk } from '../../storage/disk.ts'
 import type { PartitionLog } from '../../storage/log.ts'
-import { mirror, must, openTestLog, openTestStore, testBatch, testDisk } from '../support/logs.ts'
+import { NodeDisk } from '../../storage/node-disk.ts'
+import { append, mirror, must, openTestLog, openTestStore, testBatch, testDisk } from '../support/logs.ts'
 
 /** A disk on which the syncs of files end when they are let go. */
 function openHeldDisk(): { readonly disk: Disk; readonly held: (() => void)[]; isHolding: boolean } {
@@ -48,3 +52,25 @@ for (const [what, cut] of [
 }
 
 type Store = Awaited<ReturnType<typeof openTestStore>>
+
+for (const beside of ['flush', 'flushDue', 'raiseLeaderEpoch', 'checkpoint'] as const) {
+  test(`a flush beside a ${beside} saves the history of epochs once at a time, and harms nothing`, async (t) => {
+    const root = await mkdtemp(join(tmpdir(), 'titorelli-epochs-'))
+    t.after(() => rm(root, { recursive: true, force: true, maxRetries: 5 }))
+    const offline: string[] = []
+    const store = await openTestStore({ disk: new NodeDisk(root), onOffline: ({ reason }) => offline.push(reason) })
+    const log = (await openTestLog(store, { config: { flushMs: 0n } })) as PartitionLog
+    for (let epoch = 1; epoch <= 50; epoch++) {
+      must(await append(store, log, { mode: { kind: 'assign', leaderEpoch: epoch } }))
+      const others = {
+        flush: () => store.flush(log),
+        flushDue: () => store.flushDue(BigInt(epoch)),
+        raiseLeaderEpoch: () => store.raiseLeaderEpoch(log, epoch + 1),
+        checkpoint: () => log.checkpoint.run(),
+      }
+      await Promise.all([others[beside](), store.flush(log), store.flush(log)])
+      assert.deepEqual(offline, [])
+    }
+    await store.close()
+  })
+}
