@@ -44,8 +44,9 @@ export interface DiskFile {
   /** Writes all chunks one after the other from `position` (bytes), in one vectored write where that is possible. Not durable before a `sync` that was started later. */
   write(position: number, chunks: readonly Uint8Array[]): Promise<void>
   /**
-   * The same at once: true when all is written. False where that could take longer than handing it over, or always: then `write` is to
-   * be called, over whatever of it has been written. For callers who let others have their turn in between (`Disk.nextTurn`).
+   * The same at once: true when all is written. False where that could take longer than handing it over, or always: then
+   * `write` is to be called, over whatever of it has been written. For callers who let others have their turn in between
+   * (`Disk.nextTurn`).
    *
    * @throws DiskError
    */
@@ -91,7 +92,10 @@ export interface Disk {
   remove(path: string): Promise<void>
   /** Makes the entries of a directory durable. */
   syncDirectory(path: string): Promise<void>
-  /** Resolves in a later turn of the event loop, at once for all who ask before it: what they gather until then goes out together. */
+  /**
+   * Resolves when what runs now has run, in another turn of the event loop, for all who ask until then: so they find together
+   * what came in one turn.
+   */
   nextTurn(): Promise<void>
   /** Takes the root for this process. LOCKED, with a message that says who holds it, while another process has it. */
   lock(): Promise<DiskLock>

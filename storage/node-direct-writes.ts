@@ -1,20 +1,20 @@
 /**
- * Small writes without the thread pool. They are in the page cache sooner than another thread has been woken for them, and for a
- * fraction of the processor time (measured for 4 KiB: 5 us instead of 16, and 6 instead of 36 until the caller hears).
+ * Small writes without the thread pool. They are in the page cache sooner than another thread has been woken for them, and
+ * for a fraction of the processor time (measured for 4 KiB: 5 us instead of 16, and 6 instead of 36 until the caller hears).
  *
- * The pool does what is larger, and of the writes of one turn of the event loop, which it can do side by side: those that are worth
- * waking a thread by what writes have cost of late (memory that a virtual machine has never used costs ten times as much), and
- * those beyond a limit of time.
+ * Larger ones go to the pool. So do small ones that would keep the event loop busy while threads could do them side by side:
+ * those beyond a limit of time in one turn, and, but for the first of a turn, those worth waking a thread. What a write takes
+ * is foretold from what others took of late: memory that a virtual machine has never used costs ten times as much.
  *
- * Who waits here holds up the whole process, and a write may have to wait: for a disk that can't keep up with dirty pages, for
- * memory, for a running sync. So what meets a running sync goes to the pool, and so do the next ones when some have waited, as
- * long as it takes that no more than a tenth of the time is lost to waiting.
+ * Who waits here holds up the whole process, and a write may have to wait: for a disk that can't keep up with dirty pages,
+ * for memory, for a running sync. So what meets a running sync goes to the pool, and when some have waited the next ones do,
+ * as long as it takes that no more than a tenth of the time is lost to waiting.
  */
 import * as fs from 'node:fs'
 
 /** Above this size the copy itself takes long enough to be worth another thread. */
 const largestBytes = 128 * 1024
-/** One call writes so much at most: for more Linux takes page cache in pieces that a virtual machine seldom has at hand. */
+/** One call writes so much: for more, Linux takes page cache in pieces that a virtual machine seldom has at hand. */
 const pieceBytes = 64 * 1024
 /** What one `writev` takes at most on Linux and macOS. */
 const maxVectors = 1024
@@ -40,54 +40,57 @@ export interface DirectWritesOptions {
   /** A monotonous clock, in milliseconds. */
   readonly nowMs?: () => number
   /** What writes, as `fs.writevSync` does. */
-  readonly write?: (fd: number, chunks: readonly Uint8Array[], position: number) => number
+  readonly write?: Write
+  /** Runs a function when the next turn of the event loop begins. */
+  readonly defer?: (run: () => void) => void
 }
+
+type Write = (fd: number, chunks: readonly Uint8Array[], position: number) => number
 
 export class DirectWrites {
   readonly #nowMs: () => number
-  readonly #write: (fd: number, chunks: readonly Uint8Array[], position: number) => number
+  readonly #write: Write
+  readonly #defer: (run: () => void) => void
   #runningSyncs = 0
   /** What was lost to waiting, less what may be lost in the time since. */
   #lostMs = 0
   #knownAtMs = 0
-  /** How long the writes of this turn of the event loop have taken. */
-  #spentMs = 0
+  /** How long the writes of this turn of the event loop have taken: undefined before the first. */
+  #spentMs: number | undefined
   /** How many times what they cost at best writes have cost of late. */
   #slowness = 1
 
   constructor(options: DirectWritesOptions = {}) {
     this.#nowMs = options.nowMs ?? (() => performance.now())
-    this.#write = options.write ?? writeNow
+    this.#write = options.write ?? writeInPieces
+    this.#defer = options.defer ?? ((run) => setImmediate(run))
   }
 
   /**
-   * Writes, and returns how many bytes it were, as the system's own call: fewer than there are where there is no room for more.
-   * Undefined, and nothing is written, where the pool has to do it.
+   * Writes, and returns how many bytes it were: fewer than there are where there is no room for more. Undefined, and nothing
+   * is written, where the pool has to do it.
    *
-   * @throws what `fs.writevSync` throws.
+   * @throws what `fs.writevSync` throws. Some bytes may be written then.
    */
   tryWrite(fd: number, chunks: readonly Uint8Array[], at: { position: number; sizeBytes: number }): number | undefined {
-    if (at.sizeBytes > largestBytes || chunks.length > maxVectors) return undefined
-    if (this.#runningSyncs > 0 || this.#spentMs >= turnMs) return undefined
+    if (at.sizeBytes > largestBytes || chunks.length > maxVectors || this.#runningSyncs > 0) return undefined
     const bestMs = callMs + at.sizeBytes * byteMs
-    if (this.#spentMs > 0 && bestMs * this.#slowness > handOverMs) return undefined
+    const spentMs = this.#spentMs ?? 0
+    const isWorthAThread = this.#spentMs !== undefined && bestMs * this.#slowness > handOverMs
+    if (isWorthAThread || spentMs >= turnMs) return undefined
     const startMs = this.#nowMs()
     this.#lostMs = Math.max(0, this.#lostMs - (startMs - this.#knownAtMs) * waitingShare)
     this.#knownAtMs = startMs
     if (this.#lostMs >= burstMs) return undefined
+    if (this.#spentMs === undefined) this.#defer(() => (this.#spentMs = undefined))
     try {
       return this.#write(fd, chunks, at.position)
     } finally {
       const tookMs = this.#nowMs() - startMs
-      this.#spentMs += tookMs
+      this.#spentMs = spentMs + tookMs
       this.#slowness += (Math.min(tookMs / bestMs, slowest) - this.#slowness) * newsShare
       this.#lostMs += Math.max(0, tookMs - usualMs * Math.max(1, at.sizeBytes / usualBytes))
     }
-  }
-
-  /** To be called when another turn of the event loop begins. */
-  turnBegins(): void {
-    this.#spentMs = 0
   }
 
   syncBegins(): void {
@@ -99,15 +102,35 @@ export class DirectWrites {
   }
 }
 
-function writeNow(fd: number, chunks: readonly Uint8Array[], position: number): number {
-  const [only] = chunks
-  if (!only || chunks.length > 1) return fs.writevSync(fd, chunks, position)
+function writeInPieces(fd: number, chunks: readonly Uint8Array[], position: number): number {
+  const [first] = chunks
+  if (first && chunks.length === 1 && first.length <= pieceBytes) {
+    return fs.writeSync(fd, first, 0, first.length, position) // costs less than a vector of one
+  }
   let done = 0
-  while (done < only.length) {
-    const wanted = Math.min(pieceBytes, only.length - done)
-    const written = fs.writeSync(fd, only, done, wanted, position + done)
+  for (const piece of piecesOf(chunks)) {
+    const written = fs.writevSync(fd, piece, position + done)
     done += written
-    if (written < wanted) break
+    if (written < piece.reduce((sum, { length }) => sum + length, 0)) break
   }
   return done
+}
+
+/** The same bytes in pieces of `pieceBytes` and a rest. */
+function piecesOf(chunks: readonly Uint8Array[]): readonly (readonly Uint8Array[])[] {
+  const pieces: Uint8Array[][] = [[]]
+  let roomBytes = pieceBytes
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length;) {
+      if (roomBytes === 0) {
+        pieces.push([])
+        roomBytes = pieceBytes
+      }
+      const part = at === 0 && chunk.length <= roomBytes ? chunk : chunk.subarray(at, at + roomBytes)
+      pieces.at(-1)!.push(part)
+      roomBytes -= part.length
+      at += part.length
+    }
+  }
+  return pieces
 }

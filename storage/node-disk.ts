@@ -74,17 +74,11 @@ export class NodeDisk implements Disk {
   readonly root: string
   readonly #gates: Record<DiskClass, Gate>
   readonly #direct: DirectWrites
-  readonly #turns: Turns
+  readonly #turns = new Turns((run) => setImmediate(run))
 
   constructor(root: string, options: NodeDiskOptions = {}) {
     this.root = path.resolve(root)
     this.#direct = options.directWrites ?? new DirectWrites()
-    this.#turns = new Turns((run) =>
-      setImmediate(() => {
-        this.#direct.turnBegins()
-        run()
-      }),
-    )
     const caps = classCaps(options.threadPoolSize ?? 4)
     this.#gates = {
       append: new Gate(caps.append),
@@ -225,7 +219,8 @@ class NodeFile implements DiskFile {
   }
 
   async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
-    const written = this.#closed ? 0 : this.#writeDirectly(position, chunks)
+    this.#requireOpen()
+    const written = this.#writeDirectly(position, chunks)
     if (written < sizeBytesOf(chunks)) return this.#writeInPool(position, chunks, written)
     return this.#turns.next() // what follows a write never starves timers and sockets
   }
@@ -246,7 +241,6 @@ class NodeFile implements DiskFile {
 
   /** Writes what follows the bytes that are done. */
   async #writeInPool(position: number, chunks: readonly Uint8Array[], doneBytes: number): Promise<void> {
-    this.#requireOpen()
     let done = doneBytes
     const sizeBytes = sizeBytesOf(chunks)
     while (done < sizeBytes) {

@@ -109,9 +109,10 @@ export class PooledFile implements DiskFile {
   }
 
   writeNow(position: number, chunks: readonly Uint8Array[]): boolean {
-    if (this.#isClosed || !this.#file?.writeNow) return false
+    const file = this.#file
+    if (this.#isClosed || !file?.writeNow) return false
     this.#pool.touch(this)
-    return this.#file.writeNow(position, chunks)
+    return file.writeNow(position, chunks)
   }
 
   read(position: number, length: number, diskClass?: DiskClass, into?: Uint8Array): Promise<Uint8Array> {

@@ -8,7 +8,7 @@ export class Turns {
     this.#defer = defer
   }
 
-  /** Resolves in a later turn. */
+  /** Resolves when what runs now is done: the same for all who ask until then. */
   next(): Promise<void> {
     this.#next ??= new Promise((resolve) => {
       this.#defer(() => {

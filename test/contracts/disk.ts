@@ -25,6 +25,40 @@ export function diskContract(name: string, makeDisk: (t: TestContext) => Promise
     await file.close()
   })
 
+  test(`${name}: what is written at once is there, or may be written again, and nobody else's turn is taken for it`, async (t) => {
+    const disk = await makeDisk(t)
+    const file = await disk.open('a.log', { create: true })
+    for (const [position, text] of [
+      [0, 'hello '],
+      [6, 'world'],
+    ] as const) {
+      const chunks = [bytesOf(text.slice(0, 3)), bytesOf(text.slice(3))]
+      let isTurnOver = false
+      void disk.nextTurn().then(() => (isTurnOver = true), assert.fail)
+      const isWritten = file.writeNow?.(position, chunks) ?? false
+      assert.equal(isTurnOver, false)
+      if (!isWritten) await file.write(position, chunks)
+    }
+    assert.equal(textOf(await file.read(0, 100)), 'hello world')
+    await file.close()
+    if (file.writeNow) assert.throws(() => file.writeNow!(0, [bytesOf('x')]), { code: 'CLOSED' })
+    await refuses('CLOSED', file.write(0, []))
+  })
+
+  test(`${name}: all who ask for the next turn before it comes get the same, and who asks then another`, async (t) => {
+    const disk = await makeDisk(t)
+    const order: string[] = []
+    const first = disk.nextTurn().then(() => {
+      order.push('first')
+      return disk.nextTurn().then(() => order.push('third'))
+    })
+    await Promise.resolve()
+    const second = disk.nextTurn().then(() => order.push('second'))
+    assert.deepEqual(order, [], 'not before what runs now has run')
+    await Promise.all([first, second])
+    assert.deepEqual(order, ['first', 'second', 'third'])
+  })
+
   test(`${name}: a write of more chunks than the system takes at once is complete`, async (t) => {
     const disk = await makeDisk(t)
     const file = await disk.open('a.log', { create: true })

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeSync } from 'node:fs'
+import { writeSync, writevSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -46,9 +46,10 @@ test('reads, syncs and housekeeping together leave a thread to appends, from fou
 
 /** Small writes that take as long as the test says, on its own clock. */
 function scriptedWrites() {
-  const script = { nowMs: 0, takesMs: 0, msPerByte: 0, error: undefined as Error | undefined }
+  const script = { nowMs: 0, takesMs: 0, msPerByte: 0, error: undefined as Error | undefined, beginTurn: () => {} }
   const writes = new DirectWrites({
     nowMs: () => script.nowMs,
+    defer: (run) => (script.beginTurn = run),
     write: (_, chunks) => {
       const sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
       script.nowMs += script.takesMs + sizeBytes * script.msPerByte
@@ -74,9 +75,9 @@ test('a small write goes without a thread, a larger one and one that meets a run
 })
 
 test('of the writes of one turn the threads get those that are worth waking one, but the first', () => {
-  const { writes, script, write } = scriptedWrites()
+  const { script, write } = scriptedWrites()
   const writeTurn = (sizes: readonly number[]) => {
-    writes.turnBegins()
+    script.beginTurn()
     return sizes.map((kibibytes) => write(kibibytes * 1024) !== undefined)
   }
   script.msPerByte = 0.000_000_25 // 16 KiB in 4 us
@@ -91,19 +92,59 @@ test('of the writes of one turn the threads get those that are worth waking one,
 })
 
 test('the small writes of one turn take a millisecond and one write at most', () => {
-  const { writes, script, write } = scriptedWrites()
+  const { script, write } = scriptedWrites()
   script.takesMs = 0.04
   for (let turn = 0; turn < 3; turn++) {
-    writes.turnBegins()
+    script.beginTurn()
     const direct = Array.from({ length: 100 }, () => write()).filter((written) => written !== undefined)
     assert.equal(direct.length, 25)
   }
 })
 
+for (const fails of [false, true]) {
+  test(`after a slow write${fails ? ' that failed' : ''} those of later turns go without a thread again`, async (t) => {
+    const script = { nowMs: 0, takesMs: 2, direct: 0, fails }
+    const directWrites = new DirectWrites({
+      nowMs: () => script.nowMs,
+      write(fd, chunks, position) {
+        script.nowMs += script.takesMs
+        script.direct += 1
+        if (script.fails) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
+        return writevSync(fd, chunks, position)
+      },
+    })
+    const disk = new NodeDisk(await temporaryDirectory(t), { directWrites })
+    const file = await disk.open('a', { create: true })
+    t.after(() => file.close())
+    if (fails) assert.throws(() => file.writeNow!(0, [Uint8Array.of(1)]), { code: 'NO_SPACE' })
+    else assert.equal(file.writeNow!(0, [Uint8Array.of(1)]), true)
+    Object.assign(script, { takesMs: 0.01, fails: false })
+    await disk.nextTurn()
+    for (let position = 0; position < 20; position++) {
+      script.nowMs += 1_000
+      await file.write(position, [Uint8Array.of(1)])
+    }
+    assert.equal(script.direct, 21)
+  })
+}
+
+test('what is written without a thread goes in pieces of 64 KiB, however it lies in memory', async (t) => {
+  const disk = new NodeDisk(await temporaryDirectory(t), { directWrites: new DirectWrites({ nowMs: () => 0 }) })
+  const file = await disk.open('a', { create: true })
+  t.after(() => file.close())
+  const bytes = Uint8Array.from({ length: 128 * 1024 }, (_, index) => index % 251)
+  for (const cuts of [[], [1], [65_536], [65_535, 65_537], [10, 20, 70_000, 70_000, 131_071]]) {
+    const chunks = [0, ...cuts].map((from, index) => bytes.subarray(from, cuts[index]))
+    assert.equal(file.writeNow!(3, chunks), true)
+    assert.deepEqual(await file.read(3, bytes.length), Buffer.from(bytes))
+    await file.truncate(0)
+  }
+})
+
 test('when small writes have to wait the next ones go to the threads, so that a tenth of the time is lost at most', () => {
-  const { writes, script, write } = scriptedWrites()
+  const { script, write } = scriptedWrites()
   const writeInTurn = () => {
-    writes.turnBegins()
+    script.beginTurn()
     return write()
   }
   for (const waitedMs of [0.3, 3, 200]) {

@@ -2,7 +2,7 @@
  * The disk that loses power, fails and fills up, for tests.
  *
  * It is a file system in memory, of files and directories with what they hold now and what of that is durable. Calls take
- * effect one after the other, each in a turn of the event loop of its own. At a power cut, what no sync has covered is lost or
+ * effect one after the other, each but `writeNow` in a turn of the event loop of its own. At a power cut, what no sync has covered is lost or
  * kept as a seed decides, within what a journaling file system on a real disk may do:
  *
  * - Bytes. `sync` of a file makes durable what was written to it before the call, nothing that comes meanwhile. Of later
@@ -133,6 +133,8 @@ export class CrashDisk implements Disk {
   tornShare = 0
   /** A write that needs more than this fails with NO_SPACE, and so does a new file on a disk that has no room. */
   capacityBytes = Infinity
+  /** Whether `writeNow` ever writes. */
+  writesNow = true
   readonly #random: () => number
   readonly #model: PowerCutModel
   readonly #volume: Volume
@@ -299,20 +301,26 @@ export class CrashDisk implements Disk {
       if (isClosed) return Promise.reject(new DiskError('CLOSED', path, `${path} is closed`))
       return this.#call(operation, path, work)
     }
+    const put = (position: number, chunks: readonly Uint8Array[], share: number): void => {
+      if (isReadOnly) throw new DiskError('READ_ONLY', path, `${path} was opened for reading only`)
+      const wanted = Buffer.concat(chunks)
+      const bytes = wanted.subarray(0, Math.floor(wanted.length * share))
+      const fitting = bytes.subarray(0, Math.max(0, file.current.sizeBytes - position + this.#roomBytes()))
+      if (fitting.length > 0) file.change({ position, bytes: new Uint8Array(fitting) })
+      if (fitting.length < bytes.length) throw full(path)
+    }
     return {
       path,
       size: () => call('other', () => file.current.sizeBytes),
       stat: () => call('other', () => ({ sizeBytes: file.current.sizeBytes, isLinked: this.#isLinked(file) })),
       read: (position, length) => call('read', () => file.current.read(position, length)),
-      write: (position, chunks) =>
-        call('write', (share) => {
-          if (isReadOnly) throw new DiskError('READ_ONLY', path, `${path} was opened for reading only`)
-          const wanted = Buffer.concat(chunks)
-          const bytes = wanted.subarray(0, Math.floor(wanted.length * share))
-          const fitting = bytes.subarray(0, Math.max(0, file.current.sizeBytes - position + this.#roomBytes()))
-          if (fitting.length > 0) file.change({ position, bytes: new Uint8Array(fitting) })
-          if (fitting.length < bytes.length) throw full(path)
-        }),
+      write: (position, chunks) => call('write', (share) => put(position, chunks, share)),
+      writeNow: (position, chunks) => {
+        if (isClosed) throw new DiskError('CLOSED', path, `${path} is closed`)
+        const share = this.writesNow ? this.#shareNow() : 0
+        if (share > 0) this.#callNow('write', path, (failing) => put(position, chunks, failing * share))
+        return share === 1
+      },
       truncate: (sizeBytes) => call('truncate', () => file.change({ sizeBytes })),
       sync: () => {
         const { changeCount } = file // what is complete now
@@ -328,6 +336,16 @@ export class CrashDisk implements Disk {
   /** Runs one call in a turn of its own. One that fails may have had a share of its effect. */
   async #call<T>(operation: DiskOperation, path: string, work: (share: number) => T): Promise<T> {
     await new Promise((resolve) => setImmediate(resolve))
+    return this.#callNow(operation, path, work)
+  }
+
+  /** How much of a write is done at once: mostly all, else nothing or a part. */
+  #shareNow(): number {
+    if (this.#random() < 0.7) return 1
+    return this.#random() < 0.5 ? 0 : this.#random()
+  }
+
+  #callNow<T>(operation: DiskOperation, path: string, work: (share: number) => T): T {
     if (this.#isDead) throw new DiskError('IO', path, 'the process that calls was killed')
     this.callCount += 1
     const fault = this.fault(operation, path, this.callCount)
