@@ -29,9 +29,10 @@
  *
  * Sparse multiples instead of tables are the idea of Chorba (Sam Russell, 2024, https://arxiv.org/abs/2412.16398).
  */
+import { strict as assert } from 'node:assert'
 
 /** The CRC-32C of bytes behind others whose CRC-32C is `initial`. */
-type Crc32c = (bytes: Uint8Array, initial: number) => number
+export type Crc32c = (bytes: Uint8Array, initial: number) => number
 
 /** Distances in bytes that share their loads: `fromBytes`, and as many steps of 16 bytes more as `laterSteps` has. */
 interface Window {
@@ -56,14 +57,16 @@ const restBytes = 768
 const memoryBytes = 65_536
 const zerosAt = restBytes
 const pieceAt = 2 * restBytes
-const pieceMaxBytes = memoryBytes - pieceAt - passBytes
+/** Whole passes, so that the zeros which fill up the first one find room. */
+const pieceMaxBytes = memoryBytes - pieceAt
 
-/** Of shorter messages nothing would be left to fold. */
+/** Shorter messages are not worth it. */
 export const foldableFromBytes = restBytes + passBytes
 
 /**
- * Returns CRC-32C for messages of `foldableFromBytes` or more. `sumRest` is asked for that of the 768 bytes that are left of each piece of
- * up to 62 KiB. The function keeps its 64 KiB of memory and is not reentrant.
+ * Returns CRC-32C for messages of `foldableFromBytes` or more. `sumRest` is asked for that of the 768 bytes that are left of
+ * each piece of up to 62 KiB. The function keeps 64 KiB of memory (V8 reserves gigabytes of addresses for it) and is not
+ * reentrant.
  *
  * @throws where this platform has no WebAssembly, no SIMD in it, or no memory for it.
  */
@@ -74,6 +77,7 @@ export function openFolding(sumRest: Crc32c): Crc32c {
   const rest = bytesOfMemory.subarray(0, restBytes)
 
   return (bytes, initial) => {
+    assert(bytes.length >= foldableFromBytes)
     let crc = initial
     let at = 0
     for (let left = bytes.length; left > pieceMaxBytes; left = bytes.length - at) {

@@ -6,7 +6,7 @@ import { crc32c, crc32cOfTables } from '../../../protocol/crc32c.ts'
 
 /** The Castagnoli polynomial with all its terms, the highest first. */
 const castagnoli = 0x11edc6f41n
-const pieceMaxBytes = 63_872
+const pieceMaxBytes = 64_000
 const toFoldAtAll = 2_048 // below, `crc32c` does without
 const noise = noiseOf(1 << 20)
 
