@@ -20,7 +20,8 @@ function start() {
   const module = createRequire(import.meta.url)('module')
   if (module.enableCompileCache) module.enableCompileCache()
 
-  // The repository runs its TypeScript as it is; Node strips no types under node_modules, where the package has JavaScript.
+  // The repository runs its TypeScript as it is; Node strips no types under node_modules, where the package has
+  // JavaScript.
   const source = new URL('../src/cli/main.ts', import.meta.url)
   const built = new URL('../dist/src/cli/main.js', import.meta.url)
   import(existsSync(fileURLToPath(source)) ? source.href : built.href)

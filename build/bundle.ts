@@ -1,9 +1,10 @@
 /**
  * The JavaScript of the package: `npm run build` writes it to `dist/`, beside the types.
  *
- * What belongs together is one file, as a start pays for every module that is looked for, read and linked: three hundred of them took
- * as long as all the rest. With them go the packages that are not among `dependencies`; those are installed beside this one, as they
- * have native code, or are loaded late. Names and lines stay readable, for stack traces.
+ * What belongs together is one file, as a start pays for every module that is looked for, read and linked: three
+ * hundred of them took as long as all the rest. With them go the packages that are not among `dependencies`; those are
+ * installed beside this one, as they have native code, or are loaded late. Names and lines stay readable, for stack
+ * traces.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -49,7 +49,9 @@ const minBytes: Record<PrimitiveKind, number> = {
 /** Kinds whose compact form differs, and that can be null. */
 const hasLength: ReadonlySet<string> = new Set(['string', 'bytes', 'records'])
 
-/** The source of one message version: struct after struct, each with a decoder, an encoder, a default and a test for it. */
+/**
+ * The source of one message version: struct after struct, each with a decoder, an encoder, a default and a test for it.
+ */
 class Source {
   readonly #version: number
   readonly #flexible: boolean
@@ -313,8 +315,8 @@ export function isFlexible(message: { readonly flexible: string }, version: numb
 }
 
 /**
- * Reads a request body. Throws a ProtocolError for bytes that are none. Bytes behind its end are left alone, as Kafka leaves
- * them: librdkafka asks for all topics in a Metadata request that is three bytes too long.
+ * Reads a request body. Throws a ProtocolError for bytes that are none. Bytes behind its end are left alone, as Kafka
+ * leaves them: librdkafka asks for all topics in a Metadata request that is three bytes too long.
  */
 export function decodeRequest<A extends Api>(api: A, version: number, reader: Reader): RequestOf<A> {
   return codecOf(api.request, version, isFlexible(api, version)).decode(reader) as RequestOf<A>
@@ -332,8 +334,8 @@ export function decodeResponse<A extends Api>(api: A, version: number, reader: R
 }
 
 /**
- * Writes a response body. A member with a value that this version can't carry throws a TypeError, unless the declaration
- * says it may be dropped.
+ * Writes a response body. A member with a value that this version can't carry throws a TypeError, unless the
+ * declaration says it may be dropped.
  */
 export function encodeResponse<A extends Api>(api: A, version: number, value: ResponseInput<A>, writer: Writer): void {
   codecOf(api.response, version, isFlexible(api, version)).encode(writer, value)

@@ -1,31 +1,34 @@
 /**
  * CRC-32C by folding: twice as fast as the processor's own CRC instruction, in WebAssembly, with nothing but XOR.
  *
- * A CRC is a remainder. Read the message as one long polynomial over GF(2), first bit first; its CRC is what is left of it modulo
- * the Castagnoli polynomial P = 0x11EDC6F41. The instruction (8 bytes in 3 cycles) waits for its own last result, so nothing runs
- * beside it. But any multiple of P may be added to the message without changing the remainder, and a multiple with few terms makes
- * that cheap. This one has eight:
+ * A CRC is a remainder. Read the message as one long polynomial over GF(2), first bit first; its CRC is what is left of
+ * it modulo the Castagnoli polynomial P = 0x11EDC6F41. The instruction (8 bytes in 3 cycles) waits for its own last
+ * result, so nothing runs beside it. But any multiple of P may be added to the message without changing the remainder,
+ * and a multiple with few terms makes that cheap. This one has eight:
  *
  *   Q(x) = x^646 + x^203 + x^155 + x^123 + x^96 + x^48 + x^16 + 1
  *
- * Squaring over GF(2) doubles the exponents and does nothing else (Frobenius: (a + b)^2 = a^2 + b^2), so Q(x)^8 = Q(x^8) is a multiple
- * of P too, and the exponents of Q can be read as bytes. Added at the right place and times a byte of the message, it takes that
- * byte away and XORs it into those 443, 491, 523, 550, 598, 630 and 646 bytes further on. Seen from where it arrives:
+ * Squaring over GF(2) doubles the exponents and does nothing else (Frobenius: (a + b)^2 = a^2 + b^2), so Q(x)^8 =
+ * Q(x^8) is a multiple of P too, and the exponents of Q can be read as bytes. Added at the right place and times a byte
+ * of the message, it takes that byte away and XORs it into those 443, 491, 523, 550, 598, 630 and 646 bytes further on.
+ * Seen from where it arrives:
  *
  *   folded[i] = data[i] ^ folded[i - 443] ^ folded[i - 491] ^ ... ^ folded[i - 646]
  *
- * Nothing waits for a result younger than 443 bytes, so sixteen bytes at a time go as fast as they can be loaded. The last 768 bytes
- * get what the others hand on and stay: they have the CRC of the whole, and those are for the instruction (or for tables). The bits
- * of a byte are in reverse order in this CRC; folding moves whole bytes and need not know.
+ * Nothing waits for a result younger than 443 bytes, so sixteen bytes at a time go as fast as they can be loaded. The
+ * last 768 bytes get what the others hand on and stay: they have the CRC of the whole, and those are for the
+ * instruction (or for tables). The bits of a byte are in reverse order in this CRC; folding moves whole bytes and need
+ * not know.
  *
- * Why this Q: loads are what the loop waits for, two in a cycle. Of the seven distances three are 443 and 3 or 5 steps of 16 bytes
- * more, four are 550 and 3, 5 or 6 steps more: what was loaded once is wanted again some steps later and stays in a register, so
- * a step has three loads instead of eight. No other multiple with two such windows and seven taps lies
- * between 256 and 1,400 bytes: a search through all pairs takes a moment, and the test does it again.
+ * Why this Q: loads are what the loop waits for, two in a cycle. Of the seven distances three are 443 and 3 or 5 steps
+ * of 16 bytes more, four are 550 and 3, 5 or 6 steps more: what was loaded once is wanted again some steps later and
+ * stays in a register, so a step has three loads instead of eight. No other multiple with two such windows and seven
+ * taps lies between 256 and 1,400 bytes: a search through all pairs takes a moment, and the test does it again.
  *
- * Measured with 16 KiB on an EPYC 9004 (Zen 4), best of 20: the instruction 2.75 us; five taps, all of them loaded, 1.84; five taps in
- * three windows (436 and 484, 856 and 888, 574) 1.27; this 1.20, of which 0.25 are the copy into WebAssembly's memory. For 1 MiB: 167,
- * 110, 77 and 71 us. WebAssembly has 128-bit XOR, but neither the CRC instruction nor carry-less multiplication.
+ * Measured with 16 KiB on an EPYC 9004 (Zen 4), best of 20: the instruction 2.75 us; five taps, all of them loaded,
+ * 1.84; five taps in three windows (436 and 484, 856 and 888, 574) 1.27; this 1.20, of which 0.25 are the copy into
+ * WebAssembly's memory. For 1 MiB: 167, 110, 77 and 71 us. WebAssembly has 128-bit XOR, but neither the CRC instruction
+ * nor carry-less multiplication.
  *
  * Sparse multiples instead of tables are the idea of Chorba (Sam Russell, 2024, https://arxiv.org/abs/2412.16398).
  */
@@ -47,7 +50,10 @@ export const windows: readonly Window[] = [
 ]
 
 const vectorBytes = 16
-/** Steps in one pass of the loop. More than the largest of `laterSteps`, so that no register is needed again after it was reused. */
+/**
+ * Steps in one pass of the loop. More than the largest of `laterSteps`, so that no register is needed again after it
+ * was reused.
+ */
 const stepCount = 8
 const passBytes = stepCount * vectorBytes
 /** What is left when the rest is folded: the largest distance (646), rounded up to whole passes. */
@@ -64,9 +70,9 @@ const pieceMaxBytes = memoryBytes - pieceAt
 export const foldableFromBytes = restBytes + passBytes
 
 /**
- * Returns CRC-32C for messages of `foldableFromBytes` or more. `sumRest` is asked for that of the 768 bytes that are left of
- * each piece of up to 62 KiB. The function keeps 64 KiB of memory (V8 reserves gigabytes of addresses for it) and is not
- * reentrant.
+ * Returns CRC-32C for messages of `foldableFromBytes` or more. `sumRest` is asked for that of the 768 bytes that are
+ * left of each piece of up to 62 KiB. The function keeps 64 KiB of memory (V8 reserves gigabytes of addresses for it)
+ * and is not reentrant.
  *
  * @throws where this platform has no WebAssembly, no SIMD in it, or no memory for it.
  */
@@ -118,21 +124,27 @@ function instantiate(): Exports {
   return new WebAssembly.Instance(new WebAssembly.Module(assembleModule())).exports as Exports
 }
 
-/** Locals of the function: its two parameters (`from` moves), where in the rest it writes, and vectors. Those start as zero. */
+/**
+ * Locals of the function: its two parameters (`from` moves), where in the rest it writes, and vectors. Those start as
+ * zero.
+ */
 const from = 0
 const to = 1
 const restAt = 2
 const zero = 3
 const vectorCount = 1 + windows.length * stepCount
 
-/** What the window loaded in this step; steps before the first are those of the pass before, whose registers are not yet reused. */
+/**
+ * What the window loaded in this step; steps before the first are those of the pass before, whose registers are not yet
+ * reused.
+ */
 function loadedIn(window: number, step: number): number {
   return zero + 1 + window * stepCount + ((step + stepCount) % stepCount)
 }
 
 /**
- * Two loops. The first folds in place. The second does the same with the last bytes, but puts them into the rest and zeros in their
- * place: they are not taken away, so nothing of them may be found further on.
+ * Two loops. The first folds in place. The second does the same with the last bytes, but puts them into the rest and
+ * zeros in their place: they are not taken away, so nothing of them may be found further on.
  */
 function assembleFold(): number[] {
   const code = new Code()
@@ -170,7 +182,10 @@ function putFolded(code: Code, step: number): void {
   }
 }
 
-/** Instructions in a row: each method appends one. Loads and stores add `offset` to the address that they take from the stack. */
+/**
+ * Instructions in a row: each method appends one. Loads and stores add `offset` to the address that they take from the
+ * stack.
+ */
 class Code {
   readonly bytes: number[] = []
 
@@ -195,7 +210,10 @@ class Code {
   }
 }
 
-/** A module with one page of memory and the function. Format: https://webassembly.github.io/spec/core/binary/modules.html */
+/**
+ * A module with one page of memory and the function. Format:
+ * https://webassembly.github.io/spec/core/binary/modules.html
+ */
 function assembleModule(): Uint8Array {
   const i32 = 0x7f
   const v128 = 0x7b
@@ -219,7 +237,10 @@ function sized(bytes: readonly number[]): number[] {
   return leb128(bytes.length).concat(bytes)
 }
 
-/** Seven bits a byte, lowest first. The top bit of the last seven stays clear, so that it reads the same signed and unsigned. */
+/**
+ * Seven bits a byte, lowest first. The top bit of the last seven stays clear, so that it reads the same signed and
+ * unsigned.
+ */
 function leb128(value: number): number[] {
   return value < 64 ? [value] : [(value & 127) | 128].concat(leb128(value >>> 7))
 }

@@ -1,7 +1,7 @@
 /**
- * CRC-32C (Castagnoli), the checksum of record batches, in the way that is fastest for so many bytes: below 160, where a call
- * into native code costs more than the work, and on platforms without a prebuild, our own tables; then native code; and from
- * 2 KiB on folding, which leaves 768 bytes to one of those (`protocol/crc32c-folding.ts`).
+ * CRC-32C (Castagnoli), the checksum of record batches, in the way that is fastest for so many bytes: below 160, where
+ * a call into native code costs more than the work, and on platforms without a prebuild, our own tables; then native
+ * code; and from 2 KiB on folding, which leaves 768 bytes to one of those (`protocol/crc32c-folding.ts`).
  */
 import { createRequire } from 'node:module'
 import { openFolding, type Crc32c } from './crc32c-folding.ts'
@@ -13,7 +13,10 @@ const nativeFromBytes = 160
 /** From here on folding wins (390 ns instead of 450); for 1,280 bytes and native code they are even. */
 const foldingFromBytes = 2_048
 
-/** Loading the native code takes a start 5 ms and 4 MB: it is loaded, and folding with it, when there was this much to do without. */
+/**
+ * Loading the native code takes a start 5 ms and 4 MB: it is loaded, and folding with it, when there was this much to
+ * do without.
+ */
 const nativeAfterBytes = 65_536
 
 const tables = buildTables()
@@ -21,8 +24,8 @@ let bytesUntilNative = nativeAfterBytes
 let sumLong: Crc32c = sumUntilNative
 
 /**
- * The CRC-32C of the bytes, as an unsigned number. `initial` is the checksum of the bytes before these, so that a value can be
- * computed in parts: `crc32c(b, crc32c(a))` is the checksum of a and b in a row.
+ * The CRC-32C of the bytes, as an unsigned number. `initial` is the checksum of the bytes before these, so that a value
+ * can be computed in parts: `crc32c(b, crc32c(a))` is the checksum of a and b in a row.
  */
 export function crc32c(bytes: Uint8Array, initial = 0): number {
   return bytes.length < nativeFromBytes ? crc32cOfTables(bytes, initial) : sumLong(bytes, initial)
@@ -41,7 +44,10 @@ function loadFast(): Crc32c {
   return (bytes, initial) => (bytes.length < foldingFromBytes ? sumShort : sumFolding)(bytes, initial)
 }
 
-/** The same in JavaScript: eight table look-ups per eight bytes (slicing-by-8). Exported for the test that compares both. */
+/**
+ * The same in JavaScript: eight table look-ups per eight bytes (slicing-by-8). Exported for the test that compares
+ * both.
+ */
 export function crc32cOfTables(bytes: Uint8Array, initial = 0): number {
   const length = bytes.length
   let crc = ~initial
@@ -89,7 +95,10 @@ function loadNative(): Crc32c | undefined {
   }
 }
 
-/** Not every platform has WebAssembly: a Node without a compiler (`--jitless`), an old processor, a limit on address space. */
+/**
+ * Not every platform has WebAssembly: a Node without a compiler (`--jitless`), an old processor, a limit on address
+ * space.
+ */
 function loadFolding(sumRest: Crc32c): Crc32c | undefined {
   try {
     const sum = openFolding(sumRest)

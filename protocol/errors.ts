@@ -1,5 +1,6 @@
 /**
- * Kafka's error codes: number, and whether a client may retry. `test/schema-facts.test.ts` compares the table with Kafka's.
+ * Kafka's error codes: number, and whether a client may retry. `test/schema-facts.test.ts` compares the table with
+ * Kafka's.
  */
 interface ErrorRow {
   readonly code: number

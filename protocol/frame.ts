@@ -20,8 +20,8 @@ export interface RequestHeader {
 }
 
 /**
- * Reads a request header up to the body. `find` gives the API of a key; of an unknown key, only the first three fields are
- * read (clientId is null), since nobody can say how its header goes on.
+ * Reads a request header up to the body. `find` gives the API of a key; of an unknown key, only the first three fields
+ * are read (clientId is null), since nobody can say how its header goes on.
  */
 export function readRequestHeader(reader: Reader, find: (apiKey: number) => Api | undefined): RequestHeader {
   const apiKey = reader.int16()

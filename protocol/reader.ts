@@ -1,7 +1,7 @@
 /**
- * Reads Kafka's primitive types out of one frame. Every claim of the bytes (a length, a count) is checked against what is left
- * before anything is allocated; whatever does not hold is a ProtocolError.
- * Spec: https://kafka.apache.org/protocol#protocol_types, KIP-482 (compact types, tagged fields).
+ * Reads Kafka's primitive types out of one frame. Every claim of the bytes (a length, a count) is checked against what
+ * is left before anything is allocated; whatever does not hold is a ProtocolError. Spec:
+ * https://kafka.apache.org/protocol#protocol_types, KIP-482 (compact types, tagged fields).
  */
 import { Buffer } from 'node:buffer'
 import { ProtocolError } from './protocol-error.ts'
@@ -10,8 +10,9 @@ import type { Uuid } from './schema.ts'
 /** Kafka refuses strings beyond this many bytes, in the compact form too. */
 const maxStringBytes = 0x7fff
 /**
- * How many strings, byte sequences and structs the arrays of one message may have together. An element of three bytes costs a
- * hundred as an object, so that a frame of legal size could else take all memory; a cluster has fewer partitions than this.
+ * How many strings, byte sequences and structs the arrays of one message may have together. An element of three bytes
+ * costs a hundred as an object, so that a frame of legal size could else take all memory; a cluster has fewer
+ * partitions than this.
  */
 export const elementMaxCount = 1_000_000
 

@@ -40,15 +40,23 @@ export interface FieldOptions {
   readonly versions?: string
   /** The versions in which the field may be null. */
   readonly nullable?: string
-  /** Read where a version lacks the field, and written where the object lacks it. Default: zero, '', [], false, or null where nullable says `default: null`. */
+  /**
+   * Read where a version lacks the field, and written where the object lacks it. Default: zero, '', [], false, or null
+   * where nullable says `default: null`.
+   */
   readonly default?: unknown
-  /** A value other than the default may be dropped in silence by versions without the field; without this, writing it throws. */
+  /**
+   * A value other than the default may be dropped in silence by versions without the field; without this, writing it
+   * throws.
+   */
   readonly ignorable?: boolean
   /** The tag of a tagged field (KIP-482). Tagged fields may be left out when writing. */
   readonly tag?: number
   /** The versions in which the field is tagged. Default: `versions`. */
   readonly taggedVersions?: string
-  /** The field is the key of the map that its array is in Kafka's generated classes (`mapKey`). A fact for checks only. */
+  /**
+   * The field is the key of the map that its array is in Kafka's generated classes (`mapKey`). A fact for checks only.
+   */
   readonly mapKey?: boolean
 }
 

@@ -1,6 +1,6 @@
 /**
- * Writes Kafka's primitive types as a list of chunks: bytes of its own, and between them record bytes that are borrowed, not
- * copied. A value that its type can't hold is a defect of the caller and throws.
+ * Writes Kafka's primitive types as a list of chunks: bytes of its own, and between them record bytes that are
+ * borrowed, not copied. A value that its type can't hold is a defect of the caller and throws.
  */
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
@@ -192,7 +192,9 @@ export class Writer {
     return chunks
   }
 
-  /** Everything written as one piece; copies only where something was borrowed. The writer must not be used afterwards. */
+  /**
+   * Everything written as one piece; copies only where something was borrowed. The writer must not be used afterwards.
+   */
   toBytes(): Uint8Array {
     if (this.#borrowed.length === 0) return this.#buffer.subarray(0, this.#position)
     return Buffer.concat(this.chunks())

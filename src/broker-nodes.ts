@@ -1,4 +1,7 @@
-/** The listeners of a broker process: N node ids over one core, each with its own connections, fetch sessions and groups. */
+/**
+ * The listeners of a broker process: N node ids over one core, each with its own connections, fetch sessions and
+ * groups.
+ */
 import { openDispatcher } from './apis/dispatch.ts'
 import { askInProcess } from './apis/in-process.ts'
 import { FetchSessions } from './apis/fetch-sessions.ts'

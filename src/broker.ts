@@ -252,7 +252,10 @@ function openBlocks(memory: MemoryBudget, poisons: boolean): BlockPool {
   return blocks
 }
 
-/** What could not be synced at the end is said in the log, too: whoever stops a broker in the background sees nothing else. */
+/**
+ * What could not be synced at the end is said in the log, too: whoever stops a broker in the background sees nothing
+ * else.
+ */
 async function closeLogs(logs: LogStore, logger: Logger): Promise<void> {
   try {
     await logs.close()

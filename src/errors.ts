@@ -2,7 +2,10 @@
 import type { StorageCode } from '../storage/log-store.ts'
 import { errorCodes, type ErrorName } from '../protocol/errors.ts'
 
-/** A failure that becomes an error code in the answer. `message` reaches the client where the response has a field for it. */
+/**
+ * A failure that becomes an error code in the answer. `message` reaches the client where the response has a field for
+ * it.
+ */
 export class KafkaError extends Error {
   readonly errorName: ErrorName
   readonly errorCode: number

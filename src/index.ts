@@ -49,7 +49,9 @@ export interface StartBrokerOptions {
 export interface RecordsOptions {
   /** Only this partition. Default: all, one after the other. */
   readonly partition?: number
-  /** Go on with what is produced later, until the loop is left or the broker stops. Default: end behind what is there. */
+  /**
+   * Go on with what is produced later, until the loop is left or the broker stops. Default: end behind what is there.
+   */
   readonly follow?: boolean
 }
 

@@ -1,6 +1,7 @@
 /**
- * The one way to JSON, for logs, HTTP and the command line. Offsets and producer ids are bigints, on which JSON.stringify throws;
- * here they are written as the digits of a JSON number, exact at any size, and read back without loss.
+ * The one way to JSON, for logs, HTTP and the command line. Offsets and producer ids are bigints, on which
+ * JSON.stringify throws; here they are written as the digits of a JSON number, exact at any size, and read back without
+ * loss.
  */
 
 /** What Node 24 has and the `es2024` library types do not declare yet. */

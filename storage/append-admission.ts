@@ -1,7 +1,7 @@
 /**
- * What an append has to pass before it is queued, and what it gets then: offsets, producer state, and places in the log, all of
- * them ahead of what is written. They hold if everything queued before it is written; when a write fails, the log goes back to
- * what is visible, and nothing that was given behind it counts.
+ * What an append has to pass before it is queued, and what it gets then: offsets, producer state, and places in the
+ * log, all of them ahead of what is written. They hold if everything queued before it is written; when a write fails,
+ * the log goes back to what is visible, and nothing that was given behind it counts.
  */
 import { assignInPlace, RecordsError, withLogAppendTime, type BatchRef } from '../protocol/records/batch.ts'
 import { checkBatches, type CheckOptions } from './append-checks.ts'
@@ -53,8 +53,8 @@ export class AppendAdmission {
   }
 
   /**
-   * Gives an append its offsets and places. The answer instead where it is refused, or where it repeats an earlier append,
-   * which may be under way still.
+   * Gives an append its offsets and places. The answer instead where it is refused, or where it repeats an earlier
+   * append, which may be under way still.
    */
   admit(append: PendingAppend): AppendResult | undefined {
     const { entry, options } = append

@@ -1,6 +1,6 @@
 /**
- * Where the next batch goes: offset, segment and position, ahead of what is written. The plan moves when an append is queued
- * and returns to what is visible when a write fails.
+ * Where the next batch goes: offset, segment and position, ahead of what is written. The plan moves when an append is
+ * queued and returns to what is visible when a write fails.
  */
 import type { BatchRef } from '../protocol/records/batch.ts'
 import { offsetEntryBytes, timeEntryBytes } from './index-files.ts'
@@ -141,7 +141,9 @@ function isFull(index: IndexSize, limitBytes: number): boolean {
   return isOffsetFull || index.timeEntries >= Math.max(1, Math.floor(limitBytes / timeEntryBytes) - 1)
 }
 
-/** How long a segment may take records. The cleaner never looks into the active one, so that must end in time for it. */
+/**
+ * How long a segment may take records. The cleaner never looks into the active one, so that must end in time for it.
+ */
 function longestMs({ cleanupPolicy, maxCompactionLagMs, segmentMs }: LogConfig): bigint {
   return cleanupPolicy.compact && maxCompactionLagMs > 0n && maxCompactionLagMs < segmentMs
     ? maxCompactionLagMs

@@ -24,8 +24,8 @@ export interface ScanOptions {
 }
 
 /**
- * The batches in [from, to), in order, grouped by how they were read. Ends where a header is not one of a batch or a batch is
- * cut: the caller sees that by where the last one ended. No CRC is checked.
+ * The batches in [from, to), in order, grouped by how they were read. Ends where a header is not one of a batch or a
+ * batch is cut: the caller sees that by where the last one ended. No CRC is checked.
  */
 export async function* scanBatches(
   file: DiskFile,
@@ -46,8 +46,8 @@ export async function* scanBatches(
 }
 
 /**
- * The whole batches at the start of `bytes`, which came from `position` of a file. `nextSizeBytes` is the size of what follows
- * as its header says; at least a header's where not even that is there, and 0 where it is no batch.
+ * The whole batches at the start of `bytes`, which came from `position` of a file. `nextSizeBytes` is the size of what
+ * follows as its header says; at least a header's where not even that is there, and 0 where it is no batch.
  */
 export function batchesIn(
   bytes: Uint8Array,

@@ -1,6 +1,7 @@
 /**
- * Memory for frames of clients and for cold reads, used again and again. A fresh block for each costs more than what is done with
- * it: the kernel clears its pages, and the garbage collector, which counts such blocks, runs through the whole heap to find them.
+ * Memory for frames of clients and for cold reads, used again and again. A fresh block for each costs more than what is
+ * done with it: the kernel clears its pages, and the garbage collector, which counts such blocks, runs through the
+ * whole heap to find them.
  *
  * Giving a block back is an offer, not a duty: one that nobody gives back is collected like any other.
  */
@@ -14,7 +15,9 @@ const largestKeptBytes = 16 * 1024 * 1024
 export interface BlockPoolOptions {
   /** What may lie here unused, in bytes. */
   readonly limitBytes: number
-  /** Hears by how many bytes the unused blocks have grown, negative when they shrink: for a budget of the whole process. */
+  /**
+   * Hears by how many bytes the unused blocks have grown, negative when they shrink: for a budget of the whole process.
+   */
   readonly onChange?: (grownBytes: number) => void
   /** Overwrites what is given back, so that whoever looks at it afterwards is found out: for tests. */
   readonly poisons?: boolean
@@ -31,8 +34,8 @@ export interface Block {
 export class BlockPool {
   readonly #options: BlockPoolOptions
   /**
-   * By size, the size that was asked for last at the end. The block that was used last is used first: the processor still has
-   * parts of it at hand.
+   * By size, the size that was asked for last at the end. The block that was used last is used first: the processor
+   * still has parts of it at hand.
    */
   readonly #unused = new Map<number, UnusedBlocks>()
   #unusedBytes = 0
@@ -68,7 +71,9 @@ export class BlockPool {
     }
   }
 
-  /** Lets go of blocks, of those sizes first that were asked for longest ago, until at most this many bytes are left. */
+  /**
+   * Lets go of blocks, of those sizes first that were asked for longest ago, until at most this many bytes are left.
+   */
   evictTo(limitBytes: number): void {
     for (const [sizeBytes, unused] of this.#unused) {
       if (this.#unusedBytes <= limitBytes) return

@@ -32,7 +32,9 @@ export function parseEpochs(bytes: Uint8Array): EpochStart[] | undefined {
   }))
 }
 
-/** `log-start-offset-checkpoint` and `recovery-point-offset-checkpoint`: `0`, the count, then `topic partition offset`. */
+/**
+ * `log-start-offset-checkpoint` and `recovery-point-offset-checkpoint`: `0`, the count, then `topic partition offset`.
+ */
 export function formatOffsets(entries: readonly PartitionOffset[]): Uint8Array {
   return formatLines(entries.map(({ topicName, partitionIndex, offset }) => `${topicName} ${partitionIndex} ${offset}`))
 }
@@ -82,7 +84,10 @@ export function formatLines(lines: readonly string[]): Uint8Array {
   return encoder.encode([checkpointVersion, String(lines.length), ...lines].join('\n') + '\n')
 }
 
-/** What `entryOf` makes of the lines; undefined where one does not match, or their number is not the one that stands there. */
+/**
+ * What `entryOf` makes of the lines; undefined where one does not match, or their number is not the one that stands
+ * there.
+ */
 export function parseLines<T>(
   bytes: Uint8Array,
   pattern: RegExp,

@@ -2,11 +2,12 @@
  * What the cleaner leaves of a batch. Pure: batches in, batches out.
  *
  * A record stays when it is the newest of its key in the range that the offset map covers, or lies behind that range. A
- * tombstone, and a marker without data, stays until a horizon that is written into its batch the first time that a cleaning
- * meets it (KIP-534): the attribute is set, and the horizon takes the place of the base timestamp. Aborted data goes.
+ * tombstone, and a marker without data, stays until a horizon that is written into its batch the first time that a
+ * cleaning meets it (KIP-534): the attribute is set, and the horizon takes the place of the base timestamp. Aborted
+ * data goes.
  *
- * Offsets, sequences and epochs of a batch stay what they were, whatever goes from it; so does its codec. A batch without
- * records stays where its header is still needed: the last of a producer, and the last of what is cleaned.
+ * Offsets, sequences and epochs of a batch stay what they were, whatever goes from it; so does its codec. A batch
+ * without records stays where its header is still needed: the last of a producer, and the last of what is cleaned.
  */
 import {
   attributesOf,
@@ -60,8 +61,8 @@ export interface CleaningRules {
 const noTimestampMs = -1n
 
 /**
- * The batch as it stays, the same object where nothing changes, or undefined when it goes. Batches come in the order of their
- * offsets, each once.
+ * The batch as it stays, the same object where nothing changes, or undefined when it goes. Batches come in the order of
+ * their offsets, each once.
  *
  * @throws RecordsError for a batch whose records cannot be read.
  */

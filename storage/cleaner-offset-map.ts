@@ -1,6 +1,6 @@
 /**
- * The newest offset of each key in a range of a log, in memory that is given in advance: 24 bytes per key, as in Kafka. Keys
- * are known by 128 bits of a digest alone; two keys with the same digest would pass for one.
+ * The newest offset of each key in a range of a log, in memory that is given in advance: 24 bytes per key, as in Kafka.
+ * Keys are known by 128 bits of a digest alone; two keys with the same digest would pass for one.
  *
  * Open addressing: the digest says where to begin, and the next free slot is taken.
  */
@@ -47,7 +47,9 @@ export class OffsetMap {
     return this.#count
   }
 
-  /** Notes a key; offsets come in rising order. False, and nothing is noted, when the key is new and the map is full. */
+  /**
+   * Notes a key; offsets come in rising order. False, and nothing is noted, when the key is new and the map is full.
+   */
   put(key: Uint8Array, offset: bigint): boolean {
     const digest = this.#wordsOf(key)
     const slot = this.#slotOf(digest)

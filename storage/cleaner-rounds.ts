@@ -1,9 +1,10 @@
 /**
- * Which log is compacted next, and up to where each is: `cleaner-offset-checkpoint` in the data directory, in Kafka's format.
+ * Which log is compacted next, and up to where each is: `cleaner-offset-checkpoint` in the data directory, in Kafka's
+ * format.
  *
- * Where a log has no line, or one that does not fit it, all of it counts as dirty. Compacting again what is compacted costs
- * time only; taking for compacted what is not would bring deleted keys back. So a line goes, durably, before the log is cut
- * below it.
+ * Where a log has no line, or one that does not fit it, all of it counts as dirty. Compacting again what is compacted
+ * costs time only; taking for compacted what is not would bring deleted keys back. So a line goes, durably, before the
+ * log is cut below it.
  */
 import { formatOffsets, loadFile, parseOffsets } from './checkpoint-files.ts'
 import { cleanableOf, cleanLog, mustClean, type CleanerParts } from './cleaner.ts'

@@ -1,6 +1,6 @@
 /**
- * What the cleaner knows of transactions while it walks over a log in the order of its offsets: which data was aborted, and
- * which markers nobody needs any more because no data of their transactions is left.
+ * What the cleaner knows of transactions while it walks over a log in the order of its offsets: which data was aborted,
+ * and which markers nobody needs any more because no data of their transactions is left.
  *
  * Batches below the last stable offset only: the outcome of each transaction is known.
  */

@@ -1,11 +1,12 @@
 /**
  * Compaction of one log: keeps the newest record of each key, as Kafka's cleaner does.
  *
- * A cleaning reads what is dirty (not yet compacted) into an offset map, as far as that has room, then writes the segments from
- * the log start to the end of the map anew, several small ones into one, and puts them in the place of the old ones, the
- * oldest first. The active segment and everything from the last stable offset on are left alone.
+ * A cleaning reads what is dirty (not yet compacted) into an offset map, as far as that has room, then writes the
+ * segments from the log start to the end of the map anew, several small ones into one, and puts them in the place of
+ * the old ones, the oldest first. The active segment and everything from the last stable offset on are left alone.
  *
- * What a cleaning rests on is made durable before anything is removed: no record goes because of one that a power cut takes.
+ * What a cleaning rests on is made durable before anything is removed: no record goes because of one that a power cut
+ * takes.
  */
 import { isControl, lastOffsetOf, RecordsError, verifyCrc, type BatchRef } from '../protocol/records/batch.ts'
 import { offsetOf, readRecords, type RecordLimits } from '../protocol/records/record.ts'
@@ -98,8 +99,8 @@ export function mustClean(state: LogState, cleanable: Cleanable): boolean {
 }
 
 /**
- * Compacts one log. Appends and reads go on meanwhile; cleanings of one log never overlap. When the log is cut or its start
- * moves into what is cleaned, the cleaning ends early, with a failure that may be tried again.
+ * Compacts one log. Appends and reads go on meanwhile; cleanings of one log never overlap. When the log is cut or its
+ * start moves into what is cleaned, the cleaning ends early, with a failure that may be tried again.
  *
  * A failure CORRUPT_BATCH means that the log cannot be cleaned: nothing of the batch's segment was changed.
  */

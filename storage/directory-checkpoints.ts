@@ -1,6 +1,7 @@
 /**
- * The two checkpoints that cover a whole data directory, in Kafka's format: `log-start-offset-checkpoint`, without which
- * deleted records would be back after a restart, and `recovery-point-offset-checkpoint`, which says what was synced.
+ * The two checkpoints that cover a whole data directory, in Kafka's format: `log-start-offset-checkpoint`, without
+ * which deleted records would be back after a restart, and `recovery-point-offset-checkpoint`, which says what was
+ * synced.
  */
 import { formatOffsets, loadFile, parseOffsets, type PartitionOffset } from './checkpoint-files.ts'
 import type { Disk } from './disk.ts'

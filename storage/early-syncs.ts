@@ -1,6 +1,7 @@
 /**
- * Has logs synced a little at a time, long before they have to be: what many logs write in one go keeps the disk, and writers that
- * wait for it, for as long. One log of a store at a time, and not so often that a store under full load is slowed by it.
+ * Has logs synced a little at a time, long before they have to be: what many logs write in one go keeps the disk, and
+ * writers that wait for it, for as long. One log of a store at a time, and not so often that a store under full load is
+ * slowed by it.
  */
 
 /** Between the beginnings of two syncs. With a few ms each, a tenth of the time of the disk. */
@@ -10,7 +11,10 @@ export class EarlySyncs {
   #lastMs = -intervalMs
   #isRunning = false
 
-  /** Runs `sync`, which tells of its failure itself, now or not at all: whoever has much to sync asks again. `nowMs`: when it asks. */
+  /**
+   * Runs `sync`, which tells of its failure itself, now or not at all: whoever has much to sync asks again. `nowMs`:
+   * when it asks.
+   */
   offer(nowMs: bigint, sync: () => Promise<void>): void {
     const sinceMs = nowMs - this.#lastMs
     if (this.#isRunning || (sinceMs >= 0n && sinceMs < intervalMs)) return

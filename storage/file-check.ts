@@ -1,11 +1,17 @@
-/** Looks whether the files of a log are still what was written: somebody may remove or cut them under the running broker. */
+/**
+ * Looks whether the files of a log are still what was written: somebody may remove or cut them under the running
+ * broker.
+ */
 import { DiskError } from './disk.ts'
 import { withSegment } from './log-reader.ts'
 import type { LogState } from './log-state.ts'
 import { segmentFileName, type Segment } from './segment.ts'
 
 export interface FileCheck {
-  /** Measure every segment. Otherwise the one that is written to, while it holds writes that no sync has covered: looking opens files. */
+  /**
+   * Measure every segment. Otherwise the one that is written to, while it holds writes that no sync has covered:
+   * looking opens files.
+   */
   readonly all: boolean
   readonly isWritten: boolean
 }

@@ -1,6 +1,6 @@
 /**
- * Writes groups of appends to the segments of a log: one vectored write where a group stays in one segment, as nearly every
- * one does. Groups of one log never overlap.
+ * Writes groups of appends to the segments of a log: one vectored write where a group stays in one segment, as nearly
+ * every one does. Groups of one log never overlap.
  */
 import type { PendingAppend } from './append-admission.ts'
 import type { PlacedBatch } from './append-plan.ts'
@@ -40,8 +40,9 @@ export class GroupWriter {
   }
 
   /**
-   * What failed, or nothing, when the group is written, and synced where it has to be: at once where the disk can, else in time.
-   * After a failed sync, or a sync that was due before a new segment began, the log is offline. Rejects for broken invariants only.
+   * What failed, or nothing, when the group is written, and synced where it has to be: at once where the disk can, else
+   * in time. After a failed sync, or a sync that was due before a new segment began, the log is offline. Rejects for
+   * broken invariants only.
    */
   write(group: AppendGroup): Promise<Failure | undefined> | Failure | undefined {
     if (!this.#isOneWrite(group)) return this.#writeAndSync(group)
@@ -128,7 +129,9 @@ export class GroupWriter {
     return sinceMs >= lookIntervalMs || sinceMs < 0n
   }
 
-  /** Takes the log offline where the file that is written to was removed or cut. Afterwards a write would hide a cut. */
+  /**
+   * Takes the log offline where the file that is written to was removed or cut. Afterwards a write would hide a cut.
+   */
   async #look({ appends }: AppendGroup): Promise<void> {
     this.#lookedMs = appends[0]!.options.nowMs
     const loss = await this.#log.state.activeSegment.findLoss('append')
@@ -166,8 +169,8 @@ export class GroupWriter {
   }
 
   /**
-   * A new segment must not outlive the end of the one before it: records that a power cut leaves behind a hole would be taken
-   * for the log.
+   * A new segment must not outlive the end of the one before it: records that a power cut leaves behind a hole would be
+   * taken for the log.
    */
   async #syncBeforeRoll(): Promise<void> {
     try {

@@ -1,4 +1,7 @@
-/** What is done to open logs from time to time: expiry of producers, retention, due syncs, a look at whether the files are there. */
+/**
+ * What is done to open logs from time to time: expiry of producers, retention, due syncs, a look at whether the files
+ * are there.
+ */
 import { findLostFile } from './file-check.ts'
 import { applyRetention, expiredSegments, type SaveLogStarts } from './log-operations.ts'
 import { unusable } from './log-reader.ts'

@@ -8,7 +8,10 @@ import type { EpochEnd } from './log-store.ts'
 /** Kafka's answer where an epoch is unknown. */
 export const unknownEpochEnd: EpochEnd = { leaderEpoch: -1, endOffset: -1n }
 
-/** The highest that the protocol can name. No real log comes near; a damaged file, or a source that makes them up, may name it. */
+/**
+ * The highest that the protocol can name. No real log comes near; a damaged file, or a source that makes them up, may
+ * name it.
+ */
 const highestLeaderEpoch = 2_147_483_647
 
 /** The epoch of the leader after this one. There is none after the highest: it stays. */

@@ -1,8 +1,9 @@
 /**
  * Makes a log durable up to a point and notes that point, so that opening it reads only what came later: `log-note.ts`.
  *
- * What is noted is captured at one moment at which nothing is being appended; it is written while appends go on. A checkpoint
- * is taken when a segment is full, when enough bytes have come since the last one, and when the store closes.
+ * What is noted is captured at one moment at which nothing is being appended; it is written while appends go on. A
+ * checkpoint is taken when a segment is full, when enough bytes have come since the last one, and when the store
+ * closes.
  */
 import { DiskError } from './disk.ts'
 import type { EarlySyncs } from './early-syncs.ts'
@@ -29,7 +30,10 @@ interface Capture {
 
 /** This part of the limit is worth a sync before a checkpoint is due. */
 const earlySyncShare = 1 / 16
-/** Logs of a topic that fill alike take their checkpoints one after the other: each at its own place in this part of the way. */
+/**
+ * Logs of a topic that fill alike take their checkpoints one after the other: each at its own place in this part of the
+ * way.
+ */
 const spreadShare = 1 / 4
 
 export class LogCheckpoint {
@@ -76,13 +80,18 @@ export class LogCheckpoint {
     this.run().catch((error: unknown) => this.#log.breakDown(error))
   }
 
-  /** What an append of so many bytes has to wait for, so that no more than the limit is without a note; mostly nothing. */
+  /**
+   * What an append of so many bytes has to wait for, so that no more than the limit is without a note; mostly nothing.
+   */
   roomFor(sizeBytes: number): Promise<void> | undefined {
     // One half of the limit is what is being written, the other what comes meanwhile.
     return this.#isWriting && (this.#bytesSince + sizeBytes) * 2 > this.#limitBytes ? this.#writing : undefined
   }
 
-  /** Resolves when all that is visible now is durable and noted, or the log is offline, or its disk has no room for the note. */
+  /**
+   * Resolves when all that is visible now is durable and noted, or the log is offline, or its disk has no room for the
+   * note.
+   */
   run(): Promise<void> {
     this.#waiting ??= this.#captureAndWrite()
     return this.#waiting
@@ -184,7 +193,10 @@ export class LogCheckpoint {
     state.snapshotOffsets = producers.length > 0 ? [endOffset] : []
   }
 
-  /** Without room for a note the old one holds: it only takes longer to open the log. Anything else is a disk that fails. */
+  /**
+   * Without room for a note the old one holds: it only takes longer to open the log. Anything else is a disk that
+   * fails.
+   */
   #fail(error: unknown): void {
     this.#isDue = true
     if (error instanceof DiskError && error.code === 'NO_SPACE') return

@@ -1,10 +1,12 @@
 /**
- * `log-note`, a file of our own in the folder of a partition: how far the log was durable when the note was written, and what
- * belongs to that. Opening the log believes it and reads on behind it. Text, in the manner of Kafka's checkpoints:
+ * `log-note`, a file of our own in the folder of a partition: how far the log was durable when the note was written,
+ * and what belongs to that. Opening the log believes it and reads on behind it. Text, in the manner of Kafka's
+ * checkpoints:
  *
  *   0                                     the version
  *   <count>                               of the lines that follow
- *   log <endOffset> <producers>           everything below `endOffset` is in the segments below; `producers` are in its snapshot
+ *   log <endOffset> <producers>           everything below `endOffset` is in the segments below; `producers` are in
+ *                                         its snapshot
  *   segment <baseOffset> <nextOffset> <sizeBytes> <maxTimestampMs> <firstTimestampMs or -> then, for each of `.index`,
  *           `.timeindex` and `.txnindex`, <entries> <CRC-32C of them>
  *   batch <producerId> <lastSequence> <lastOffset> <offsetDelta> <timestampMs>

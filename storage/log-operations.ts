@@ -145,7 +145,9 @@ async function cutAt(log: PartitionLog, offset: bigint): Promise<void> {
   await rebuildHistory(state)
 }
 
-/** Where a segment ends when everything from `offset` on goes. A batch goes whole, so the end may lie before `offset`. */
+/**
+ * Where a segment ends when everything from `offset` on goes. A batch goes whole, so the end may lie before `offset`.
+ */
 async function cutOf(segment: Segment, offset: bigint): Promise<{ sizeBytes: number; logEndOffset: bigint }> {
   for await (const batches of segment.scan(await segment.positionOf(offset))) {
     for (const batch of batches) {
@@ -185,8 +187,9 @@ export interface PromoteDecision {
 }
 
 /**
- * The first step of a promote: the new epoch begins, durably, at the end of what was mirrored. When a crash came between the
- * steps, the epoch is there already or begins at the same place again, because nobody else writes to a mirror.
+ * The first step of a promote: the new epoch begins, durably, at the end of what was mirrored. When a crash came
+ * between the steps, the epoch is there already or begins at the same place again, because nobody else writes to a
+ * mirror.
  */
 export async function beginPromotion(log: PartitionLog, decision: PromoteDecision): Promise<Promoted> {
   const { state } = log

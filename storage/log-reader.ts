@@ -1,4 +1,6 @@
-/** Reads and look-ups over one log: across segments, sparse index and tail. They see only what is written completely. */
+/**
+ * Reads and look-ups over one log: across segments, sparse index and tail. They see only what is written completely.
+ */
 import { lastOffsetOf, RecordsError } from '../protocol/records/batch.ts'
 import { offsetOf, readRecords, timestampMsOf } from '../protocol/records/record.ts'
 import type { ScannedBatch } from './batch-scan.ts'
@@ -8,7 +10,9 @@ import { failure, failureOf, StorageError } from './outcome.ts'
 import type { ReadLimit, Segment } from './segment.ts'
 import { noTimestamp } from './sparse-index.ts'
 
-/** So often is a read started again when the log was cut or emptied meanwhile; then the caller is asked to come again. */
+/**
+ * So often is a read started again when the log was cut or emptied meanwhile; then the caller is asked to come again.
+ */
 const maxRestarts = 5
 
 /** Why a log can't be used, or undefined. */
@@ -199,8 +203,8 @@ export async function findMaxTimestamp(state: LogState): Promise<OffsetAndEpoch 
 }
 
 /**
- * The largest of one segment, if it is above `floorMs`. The header of a batch only bounds its records (clients write it), and
- * the log may start within the segment, so that the maximum of the segment is a bound as well.
+ * The largest of one segment, if it is above `floorMs`. The header of a batch only bounds its records (clients write
+ * it), and the log may start within the segment, so that the maximum of the segment is a bound as well.
  */
 async function largestIn(state: LogState, segment: Segment, floorMs: bigint): Promise<OffsetAndEpoch | undefined> {
   const quick = await firstRecord(state, segment, {

@@ -4,9 +4,10 @@
  * Rules that every engine keeps (`test/contracts/log-store.ts` holds them):
  * - Expected outcomes are values with a `StorageCode`; only misuse and broken invariants throw.
  * - A log is `(topicId, partitionIndex)`; callers hold a `LogHandle`, resolved once.
- * - The engine assigns offsets and checks producer sequences, atomically, inside `append`. Calls for one log take effect in
- *   call order. Nobody above sets a high watermark: the engine reports what is visible.
- * - Offsets reported by `view` never go back while a log is open, but for a `truncateTo` and `startAt`, which wake subscribers.
+ * - The engine assigns offsets and checks producer sequences, atomically, inside `append`. Calls for one log take
+ *   effect in call order. Nobody above sets a high watermark: the engine reports what is visible.
+ * - Offsets reported by `view` never go back while a log is open, but for a `truncateTo` and `startAt`, which wake
+ *   subscribers.
  * - The engine has no clock: `nowMs` comes from the caller.
  */
 import type { BatchRef } from '../protocol/records/batch.ts'
@@ -31,8 +32,8 @@ export interface Fence {
 }
 
 /**
- * Every expected failure of an engine. `src/errors.ts` maps each to a Kafka error code in a Record, so that a new one does
- * not compile without a decision.
+ * Every expected failure of an engine. `src/errors.ts` maps each to a Kafka error code in a Record, so that a new one
+ * does not compile without a decision.
  */
 export const storageCodes = [
   'UNKNOWN_LOG', // dropped, or never created
@@ -72,8 +73,9 @@ export type AppendMode =
   /** Client produce and coordinators: offsets and the leader epoch are written into the batches. */
   | { readonly kind: 'assign'; readonly leaderEpoch: number }
   /**
-   * Mirrors: the batches keep their offsets and epochs; gaps are fine. The log end is compared in the same step. `isBulk`: much
-   * more follows at once, so none of it is kept in memory for readers, and no view of the batches outlives the append.
+   * Mirrors: the batches keep their offsets and epochs; gaps are fine. The log end is compared in the same step.
+   * `isBulk`: much more follows at once, so none of it is kept in memory for readers, and no view of the batches
+   * outlives the append.
    */
   | { readonly kind: 'preserve'; readonly expectedLogEndOffset: bigint; readonly isBulk?: boolean }
 
@@ -85,8 +87,8 @@ export interface AppendEntry {
   readonly origin: 'client' | 'coordinator' | 'mirror'
   readonly fence?: Fence
   /**
-   * Where the batches lie, when that memory is lent until the append is answered: the store retains it for what it keeps of the batches
-   * beyond that. Left out: the batches are the store's for good.
+   * Where the batches lie, when that memory is lent until the append is answered: the store retains it for what it
+   * keeps of the batches beyond that. Left out: the batches are the store's for good.
    */
   readonly memory?: LentMemory | undefined
 }
@@ -108,7 +110,10 @@ export interface Appended {
   readonly baseOffset: bigint
   readonly lastOffset: bigint
   readonly logStartOffset: bigint
-  /** The append time in milliseconds where the topic uses LogAppendTime, else -1; of a duplicate the time it was written with. */
+  /**
+   * The append time in milliseconds where the topic uses LogAppendTime, else -1; of a duplicate the time it was written
+   * with.
+   */
   readonly logAppendTimeMs: bigint
   /** The batch was there already: these are the offsets it has. */
   readonly duplicate: boolean
@@ -165,15 +170,19 @@ export interface OffsetAndEpoch {
 
 export interface ReadFound {
   readonly view: LogView
-  /** Whole batches, the first of which contains the asked offset or follows it. Shared and immutable: never write into them. */
+  /**
+   * Whole batches, the first of which contains the asked offset or follows it. Shared and immutable: never write into
+   * them.
+   */
   readonly chunks: readonly Uint8Array[]
   /** Only for 'committed': the aborted transactions that reach into what was read, ordered by first offset. */
   readonly aborted: readonly AbortedTransaction[]
   /** The asked history differs from this log's: no chunks then. */
   readonly diverging?: EpochEnd
   /**
-   * Offers the memory of the chunks back, where it can be used again: to be called at most once, by a reader that keeps no view
-   * of them and has nobody else looking at them. A reader that never calls it costs no more than the time of a collection.
+   * Offers the memory of the chunks back, where it can be used again: to be called at most once, by a reader that keeps
+   * no view of them and has nobody else looking at them. A reader that never calls it costs no more than the time of a
+   * collection.
    */
   readonly release?: () => void
 }
@@ -281,22 +290,31 @@ export interface LogStore {
   find(id: LogId): LogHandle | undefined
 
   /**
-   * Appends to several logs; each entry settles on its own. Same length and order as `entries`. Offsets are assigned in call
-   * order before this returns its promise. Resolves when the bytes are written (and synced, where `durable` or the config
-   * asks for it), so that `kill -9` can't lose them. From then on the caller may use the memory of a batch again that is less
-   * than half of the buffer it is a view of; a larger one may be kept as it is.
+   * Appends to several logs; each entry settles on its own. Same length and order as `entries`. Offsets are assigned in
+   * call order before this returns its promise. Resolves when the bytes are written (and synced, where `durable` or the
+   * config asks for it), so that `kill -9` can't lose them. From then on the caller may use the memory of a batch again
+   * that is less than half of the buffer it is a view of; a larger one may be kept as it is.
    */
   append(entries: readonly AppendEntry[], options: AppendOptions): Promise<readonly AppendResult[]>
 
-  /** Reads whole batches below the high watermark ('uncommitted') or the last stable offset ('committed'). Same length and order. */
+  /**
+   * Reads whole batches below the high watermark ('uncommitted') or the last stable offset ('committed'). Same length
+   * and order.
+   */
   read(requests: readonly ReadRequest[], options: ReadOptions): Promise<readonly ReadResult[]>
 
-  /** Tells of every change of what can be seen. The listener must not throw and must return quickly; it may be called within `append`'s completion. */
+  /**
+   * Tells of every change of what can be seen. The listener must not throw and must return quickly; it may be called
+   * within `append`'s completion.
+   */
   subscribe(logs: readonly LogHandle[], listener: (log: LogHandle, cause: WakeCause) => void): Subscription
 
   /** Last known, synchronous. Throws for a dropped log: resolve handles from the current metadata image. */
   view(log: LogHandle): LogView
-  /** Bytes of visible records from `offset` (inclusive) up to the end of `isolation`, an estimate that never says less than there is by more than a batch. Synchronous, for fetch.min.bytes. */
+  /**
+   * Bytes of visible records from `offset` (inclusive) up to the end of `isolation`, an estimate that never says less
+   * than there is by more than a batch. Synchronous, for fetch.min.bytes.
+   */
   availableBytes(log: LogHandle, offset: bigint, isolation: ReadRequest['isolation']): number
   sizeBytes(log: LogHandle): number
 
@@ -304,12 +322,18 @@ export interface LogStore {
   offsetForTime(log: LogHandle, timestampMs: bigint): Promise<Result<{ found: OffsetAndEpoch | undefined }>>
   /** The record with the largest timestamp; of several, the earliest. */
   maxTimestamp(log: LogHandle): Promise<Result<{ found: OffsetAndEpoch | undefined }>>
-  /** Kafka's OffsetsForLeaderEpoch: the largest epoch at or below the asked one, and where it ends. Epoch -1, offset -1 when unknown. */
+  /**
+   * Kafka's OffsetsForLeaderEpoch: the largest epoch at or below the asked one, and where it ends. Epoch -1, offset -1
+   * when unknown.
+   */
   endOffsetForEpoch(log: LogHandle, leaderEpoch: number): Promise<Result<EpochEnd>>
   /** The leader epoch of the record at `offset`, or -1. */
   epochAt(log: LogHandle, offset: bigint): number
 
-  /** Moves the log start forward (DeleteRecords, retention, a mirror's source). May lie inside a batch. Never beyond the high watermark. */
+  /**
+   * Moves the log start forward (DeleteRecords, retention, a mirror's source). May lie inside a batch. Never beyond the
+   * high watermark.
+   */
   deleteBefore(log: LogHandle, offset: bigint, fence?: Fence): Promise<Result<LogView>>
   /** Empties the log and begins at `offset` (mirror start, a gap that may be skipped). */
   startAt(log: LogHandle, offset: bigint, fence: Fence): Promise<Result<LogView>>
@@ -322,8 +346,9 @@ export interface LogStore {
   /** Accepts only calls with this fence or a later one of the same lease from now on. */
   fence(log: LogHandle, fence: Fence): void
   /**
-   * Makes a mirror writable: raises the leader epoch to at least `leaderEpoch`, then aborts open transactions with markers of
-   * that epoch, keeps producer state, syncs. Idempotent by `decision.id`: a second call, also after a crash, gives the same end.
+   * Makes a mirror writable: raises the leader epoch to at least `leaderEpoch`, then aborts open transactions with
+   * markers of that epoch, keeps producer state, syncs. Idempotent by `decision.id`: a second call, also after a crash,
+   * gives the same end.
    */
   promote(
     log: LogHandle,
@@ -336,21 +361,25 @@ export interface LogStore {
   configure(topicId: Uuid, config: LogConfig): void
   housekeep(nowMs: bigint): Promise<HousekeepingReport>
   /**
-   * Compacts the one log that needs it most, if any does: by Kafka's rules (`cleanup.policy`, `min.cleanable.dirty.ratio`, the
-   * compaction lags), mirrors too. Resolves when it is done, which may take long; calls do not overlap.
+   * Compacts the one log that needs it most, if any does: by Kafka's rules (`cleanup.policy`,
+   * `min.cleanable.dirty.ratio`, the compaction lags), mirrors too. Resolves when it is done, which may take long;
+   * calls do not overlap.
    */
   clean(options: CleanOptions): Promise<CleaningReport>
   /** Syncs the logs that `flush.ms` says are due. To be called more often than that. */
   flushDue(nowMs: bigint): Promise<void>
   /** Syncs one log, or all. */
   flush(log?: LogHandle): Promise<Result>
-  /** Deletes the logs of a topic. Its name is free as soon as this resolves. Reads in flight end with UNKNOWN_LOG or with what they have. */
+  /**
+   * Deletes the logs of a topic. Its name is free as soon as this resolves. Reads in flight end with UNKNOWN_LOG or
+   * with what they have.
+   */
   drop(topicId: Uuid): Promise<Result>
   /**
    * Syncs all, marks a clean stop, closes. Appends and creations that come after the call are LOG_OFFLINE.
    *
-   * @throws StorageError when something could not be synced, or the stop not be marked as clean. All is closed all the same;
-   * logs that went offline before are not told again.
+   * @throws StorageError when something could not be synced, or the stop not be marked as clean. All is closed all the
+   * same; logs that went offline before are not told again.
    */
   close(): Promise<void>
 }

@@ -1,11 +1,11 @@
 /**
  * One partition: its queue of appends and of exclusive operations.
  *
- * Group commit. What arrives in one turn of the event loop, or while a write is in flight, goes out in one vectored write.
- * Offsets and producer state are given when an append is queued, before it is written; only complete writes become visible.
- * When a write fails, it and all that is queued behind it fail, the log is cut to its last whole batch, and its state is
- * derived anew before the next append gets an offset. When that fails too, or a sync does, the log goes offline until a
- * restart.
+ * Group commit. What arrives in one turn of the event loop, or while a write is in flight, goes out in one vectored
+ * write. Offsets and producer state are given when an append is queued, before it is written; only complete writes
+ * become visible. When a write fails, it and all that is queued behind it fail, the log is cut to its last whole batch,
+ * and its state is derived anew before the next append gets an offset. When that fails too, or a sync does, the log
+ * goes offline until a restart.
  */
 import { strict as assert } from 'node:assert'
 import { AppendAdmission, type PendingAppend } from './append-admission.ts'
@@ -210,7 +210,9 @@ export class PartitionLog implements LogHandle {
     this.#queue.unshift(...admitted)
   }
 
-  /** Checks an append and gives it its offsets. False when it is answered already, or waits for the one that it repeats. */
+  /**
+   * Checks an append and gives it its offsets. False when it is answered already, or waits for the one that it repeats.
+   */
   #admit(pending: PendingAppend): boolean {
     const answer = this.#admission.admit(pending)
     if (!answer) return true

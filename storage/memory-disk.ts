@@ -1,8 +1,9 @@
 /**
  * Files in memory. Product code: the broker that starts in milliseconds runs on it, and so does the simulator.
  *
- * A call takes effect when it is made and completes in a later turn of the event loop, through the `defer` handed in: chains
- * of already resolved promises would starve timers. Everything given is copied, so that nobody's buffer is another's.
+ * A call takes effect when it is made and completes in a later turn of the event loop, through the `defer` handed in:
+ * chains of already resolved promises would starve timers. Everything given is copied, so that nobody's buffer is
+ * another's.
  */
 import {
   DiskError,

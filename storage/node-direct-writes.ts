@@ -1,14 +1,16 @@
 /**
- * Small writes without the thread pool. They are in the page cache sooner than another thread has been woken for them, and
- * for a fraction of the processor time (measured for 4 KiB: 5 us instead of 16, and 6 instead of 36 until the caller hears).
+ * Small writes without the thread pool. They are in the page cache sooner than another thread has been woken for them,
+ * and for a fraction of the processor time (measured for 4 KiB: 5 us instead of 16, and 6 instead of 36 until the
+ * caller hears).
  *
- * Larger ones go to the pool. So do small ones that would keep the event loop busy while threads could do them side by side:
- * those beyond a limit of time in one turn, and, but for the first of a turn, those worth waking a thread. What a write takes
- * is foretold from what others took of late: memory that a virtual machine has never used costs ten times as much.
+ * Larger ones go to the pool. So do small ones that would keep the event loop busy while threads could do them side by
+ * side: those beyond a limit of time in one turn, and, but for the first of a turn, those worth waking a thread. What a
+ * write takes is foretold from what others took of late: memory that a virtual machine has never used costs ten times
+ * as much.
  *
- * Who waits here holds up the whole process, and a write may have to wait: for a disk that can't keep up with dirty pages,
- * for memory, for a running sync. So what meets a running sync goes to the pool, and when some have waited the next ones do,
- * as long as it takes that no more than a tenth of the time is lost to waiting.
+ * Who waits here holds up the whole process, and a write may have to wait: for a disk that can't keep up with dirty
+ * pages, for memory, for a running sync. So what meets a running sync goes to the pool, and when some have waited the
+ * next ones do, as long as it takes that no more than a tenth of the time is lost to waiting.
  */
 import * as fs from 'node:fs'
 
@@ -67,8 +69,8 @@ export class DirectWrites {
   }
 
   /**
-   * Writes, and returns how many bytes it were: fewer than there are where there is no room for more. Undefined, and nothing
-   * is written, where the pool has to do it.
+   * Writes, and returns how many bytes it were: fewer than there are where there is no room for more. Undefined, and
+   * nothing is written, where the pool has to do it.
    *
    * @throws what `fs.writevSync` throws. Some bytes may be written then.
    */

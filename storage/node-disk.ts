@@ -1,8 +1,9 @@
 /**
  * The real disk: callback `node:fs`, with a cap of calls in flight per class of work; small writes go without a thread.
  *
- * libuv runs file calls on few threads, shared with name look-ups. Appends may use them all; reads, syncs and housekeeping
- * together leave at least one free, so that a crowd of cold readers never stands between an append and the disk.
+ * libuv runs file calls on few threads, shared with name look-ups. Appends may use them all; reads, syncs and
+ * housekeeping together leave at least one free, so that a crowd of cold readers never stands between an append and the
+ * disk.
  */
 import * as fs from 'node:fs'
 import * as path from 'node:path'

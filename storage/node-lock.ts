@@ -1,11 +1,12 @@
 /**
- * One process per data directory. Node has no flock, so the live proof is a unix socket bound in the directory: connecting
- * to it succeeds while its owner lives, in any container that shares the directory, and is refused after the owner died.
+ * One process per data directory. Node has no flock, so the live proof is a unix socket bound in the directory:
+ * connecting to it succeeds while its owner lives, in any container that shares the directory, and is refused after the
+ * owner died.
  *
- * Claims carry a generation, `.lock.<n>`. A dead claim is never removed to be taken again (two starters could remove each
- * other's); the next starter claims n + 1, which only one can. After claiming, it looks again: a later claim, or an earlier
- * one that turned out to be alive, means that it retreats. Where no socket can be bound (path too long, file system without
- * sockets), a claim is a file that names its process: pid, its start time, boot id and pid namespace.
+ * Claims carry a generation, `.lock.<n>`. A dead claim is never removed to be taken again (two starters could remove
+ * each other's); the next starter claims n + 1, which only one can. After claiming, it looks again: a later claim, or
+ * an earlier one that turned out to be alive, means that it retreats. Where no socket can be bound (path too long, file
+ * system without sockets), a claim is a file that names its process: pid, its start time, boot id and pid namespace.
  */
 import * as fs from 'node:fs/promises'
 import * as net from 'node:net'

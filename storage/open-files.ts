@@ -1,6 +1,6 @@
 /**
- * Files that are open only while they are used: over a limit, those that were used longest ago are closed, and opened again
- * when they are needed. A broker has far more segments than a process may have descriptors.
+ * Files that are open only while they are used: over a limit, those that were used longest ago are closed, and opened
+ * again when they are needed. A broker has far more segments than a process may have descriptors.
  */
 import { DiskError, type Disk, type DiskClass, type DiskFile, type FileStat } from './disk.ts'
 
@@ -53,7 +53,10 @@ export class OpenFiles {
     this.#open.delete(file)
   }
 
-  /** What the next opening has to wait for: files that are being closed hold descriptors too, and a disk may be slow at it. */
+  /**
+   * What the next opening has to wait for: files that are being closed hold descriptors too, and a disk may be slow at
+   * it.
+   */
   get room(): Promise<void> | undefined {
     if (this.#closing.size <= closingAtOnce) return undefined
     this.#room ??= this.settled().finally(() => (this.#room = undefined)) // one wait for all that come meanwhile

@@ -1,4 +1,6 @@
-/** How an engine says that something did not work: values with a code for callers, StorageError between its own parts. */
+/**
+ * How an engine says that something did not work: values with a code for callers, StorageError between its own parts.
+ */
 import { DiskError } from './disk.ts'
 import type { Failure, StorageCode } from './log-store.ts'
 
@@ -44,8 +46,8 @@ export class StorageError extends Error {
 }
 
 /**
- * Runs what must not end half way, or may not be tried again: a disk that is full counts as one that fails then, so that
- * nobody takes the log for unharmed.
+ * Runs what must not end half way, or may not be tried again: a disk that is full counts as one that fails then, so
+ * that nobody takes the log for unharmed.
  */
 export async function wholly<T>(work: () => Promise<T>): Promise<T> {
   try {

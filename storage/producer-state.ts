@@ -1,10 +1,10 @@
 /**
  * What a log knows of its producers: the last five batches of each (duplicates and sequences), their epochs, and the
- * transactions that are open. Entries are replaced, never changed, so that an append stages its changes and drops them all
- * when one of its batches is refused.
+ * transactions that are open. Entries are replaced, never changed, so that an append stages its changes and drops them
+ * all when one of its batches is refused.
  *
- * The rules are those of Kafka's ProducerStateManager. State is ahead of what is written: the log feeds it when an append is
- * queued and rebuilds it when a write fails.
+ * The rules are those of Kafka's ProducerStateManager. State is ahead of what is written: the log feeds it when an
+ * append is queued and rebuilds it when a write fails.
  */
 import { isControl, isTransactional, lastOffsetOf, type BatchRef } from '../protocol/records/batch.ts'
 import { readControlRecord } from '../protocol/records/control.ts'
@@ -148,8 +148,8 @@ export class ProducerState {
   }
 
   /**
-   * The aborted transactions that a reader of [fromOffset, upperBound) must know. The index is ordered by marker; once an
-   * entry was written when everything before the bound was decided, no later one can reach below it.
+   * The aborted transactions that a reader of [fromOffset, upperBound) must know. The index is ordered by marker; once
+   * an entry was written when everything before the bound was decided, no later one can reach below it.
    */
   abortedIn(fromOffset: bigint, upperBound: bigint): AbortedTransaction[] {
     const found: AbortedTransaction[] = []

@@ -1,7 +1,8 @@
 /**
- * Opens the folder of one partition: takes over what its note says, finds the segments behind that, walks over their batches,
- * cuts what is no whole batch of this log, and derives everything else that is known of it. Without a note that holds, all
- * segments are read. After a clean stop the bytes are trusted; otherwise each CRC behind the recovery point is checked.
+ * Opens the folder of one partition: takes over what its note says, finds the segments behind that, walks over their
+ * batches, cuts what is no whole batch of this log, and derives everything else that is known of it. Without a note
+ * that holds, all segments are read. After a clean stop the bytes are trusted; otherwise each CRC behind the recovery
+ * point is checked.
  */
 import { lastOffsetOf, RecordsError, verifyCrc } from '../protocol/records/batch.ts'
 import type { ScannedBatch } from './batch-scan.ts'
@@ -23,7 +24,10 @@ import { recoverSwaps } from './segment-swap.ts'
 export interface RecoveryOptions {
   /** The last stop was clean: no CRC is checked. */
   readonly isClean: boolean
-  /** What `recovery-point-offset-checkpoint` has for this partition: batches below it are durable, and not checked again. */
+  /**
+   * What `recovery-point-offset-checkpoint` has for this partition: batches below it are durable, and not checked
+   * again.
+   */
   readonly recoveryPoint: bigint | undefined
   /** What `log-start-offset-checkpoint` has for this partition. */
   readonly logStartOffset: bigint | undefined
@@ -131,8 +135,8 @@ async function closeAll(segments: readonly Segment[]): Promise<false> {
 }
 
 /**
- * Makes the folder, or finds it. A folder of another topic of this name is one whose deletion a crash cut short: it goes.
- * Returns whether it was there already.
+ * Makes the folder, or finds it. A folder of another topic of this name is one whose deletion a crash cut short: it
+ * goes. Returns whether it was there already.
  */
 async function claimFolder({ disk, folder, id }: LogState): Promise<boolean> {
   const metadataPath = `${folder}/${metadataName}`
@@ -150,7 +154,9 @@ async function claimFolder({ disk, folder, id }: LogState): Promise<boolean> {
   return false
 }
 
-/** What the folder of a deleted partition is called until its files are gone: Kafka puts 32 hexadecimal digits there. */
+/**
+ * What the folder of a deleted partition is called until its files are gone: Kafka puts 32 hexadecimal digits there.
+ */
 export function deletedFolder(folder: string, topicId: string): string {
   return `${folder}.${Buffer.from(topicId, 'base64url').toString('hex')}-delete`
 }
@@ -164,7 +170,10 @@ async function removeFolder(disk: Disk, folder: string, topicId: string): Promis
   await disk.remove(aside)
 }
 
-/** Opens the segments that are not, or not wholly, noted, up to the first damage; what follows it goes. Returns the bytes given up. */
+/**
+ * Opens the segments that are not, or not wholly, noted, up to the first damage; what follows it goes. Returns the
+ * bytes given up.
+ */
 async function loadSegments(state: LogState, bases: readonly bigint[], options: RecoveryOptions): Promise<number> {
   const resumed = state.segments.at(-1)
   const unread = resumed ? bases.filter((baseOffset) => baseOffset >= resumed.baseOffset) : bases
@@ -184,7 +193,10 @@ async function loadSegments(state: LogState, bases: readonly bigint[], options: 
   return 0
 }
 
-/** Removes what lies behind damage, the newest first and each durably: whatever a crash leaves is a beginning of the log, and damage. */
+/**
+ * Removes what lies behind damage, the newest first and each durably: whatever a crash leaves is a beginning of the
+ * log, and damage.
+ */
 async function removeFrom(state: LogState, bases: readonly bigint[]): Promise<number> {
   let removedBytes = 0
   for (const baseOffset of bases.toReversed()) {
@@ -236,8 +248,8 @@ function noteHistory(state: LogState, batch: ScannedBatch): void {
 }
 
 /**
- * Derives producer and transaction state and epochs anew from what is visible, after a cut: from the last note on, where the
- * log still reaches to it.
+ * Derives producer and transaction state and epochs anew from what is visible, after a cut: from the last note on,
+ * where the log still reaches to it.
  */
 export async function rebuildHistory(state: LogState): Promise<void> {
   const epochs = state.epochs.entries
@@ -265,9 +277,9 @@ export async function rebuildHistory(state: LogState): Promise<void> {
 }
 
 /**
- * The batches are the truth where they are; the checkpoint adds epochs that began and got no batch, those whose batches are
- * gone, and where an epoch began whose first batches compaction has removed. Entries at or behind the end were of batches
- * that are lost.
+ * The batches are the truth where they are; the checkpoint adds epochs that began and got no batch, those whose batches
+ * are gone, and where an epoch began whose first batches compaction has removed. Entries at or behind the end were of
+ * batches that are lost.
  */
 function mergeEpochs(state: LogState, checkpoint: readonly EpochStart[]): void {
   const fromBatches = state.epochs.entries

@@ -1,7 +1,13 @@
-/** How a small file is replaced on a disk that has no such call, so that after a crash it has its old or its new content. */
+/**
+ * How a small file is replaced on a disk that has no such call, so that after a crash it has its old or its new
+ * content.
+ */
 import type { Disk, OpenOptions } from './disk.ts'
 
-/** Writes aside, syncs, renames, syncs the directory. What a crash leaves of it aside, `<name>.tmp`, the next one writes over. */
+/**
+ * Writes aside, syncs, renames, syncs the directory. What a crash leaves of it aside, `<name>.tmp`, the next one writes
+ * over.
+ */
 export async function replaceByRename(
   disk: Disk,
   name: string,

@@ -1,10 +1,12 @@
 /**
- * The `.index` and `.timeindex` of one segment: what is in their files, what is not written yet, and what of both is in memory.
+ * The `.index` and `.timeindex` of one segment: what is in their files, what is not written yet, and what of both is in
+ * memory.
  *
- * Entries gather in memory as batches come, and go to the files when the log notes how far it has come (`LogNote`), before
- * that note: an index file is believed only as far as a note vouches for it, by count and checksum. Whatever else may have
- * happened to it (zeros at its end, a cut, an older copy, a second copy behind the first, no file at all), it is made again
- * from the log. An index whose entries are all in its files may leave memory; it is read back by the first look-up.
+ * Entries gather in memory as batches come, and go to the files when the log notes how far it has come (`LogNote`),
+ * before that note: an index file is believed only as far as a note vouches for it, by count and checksum. Whatever
+ * else may have happened to it (zeros at its end, a cut, an older copy, a second copy behind the first, no file at
+ * all), it is made again from the log. An index whose entries are all in its files may leave memory; it is read back by
+ * the first look-up.
  */
 import { strict as assert } from 'node:assert'
 import { crc32c } from '../protocol/crc32c.ts'
@@ -112,7 +114,9 @@ export class SegmentIndexes {
     this.#bytesSinceEntry += batch.sizeBytes
   }
 
-  /** Gives the time index the largest timestamp, if it has not got it: where a segment or a note ends, as Kafka does. */
+  /**
+   * Gives the time index the largest timestamp, if it has not got it: where a segment or a note ends, as Kafka does.
+   */
   noteLargest(): void {
     if (this.#maxTimestampMs <= this.#lastTimeMs) return
     this.#times.push({ timestampMs: this.#maxTimestampMs, relativeOffset: this.#offsetOfMax })
@@ -169,7 +173,9 @@ export class SegmentIndexes {
     return true
   }
 
-  /** Takes entries that were made again from the log in place of those that the files should have. All are written anew. */
+  /**
+   * Takes entries that were made again from the log in place of those that the files should have. All are written anew.
+   */
   rebuild(again: SegmentIndexes): void {
     this.#prepend(again.#table.entries(0), again.#times)
     this.#written = { offsets: noPart, times: noPart }

@@ -1,8 +1,9 @@
 /**
  * The embedded engine behind `LogStore`: one folder of segment files per partition, in Kafka's own format, on a Disk.
  *
- * In the data directory: `<topic>-<partition>/` per partition, Kafka's checkpoints of log starts and recovery points, and
- * `.kafka_cleanshutdown` while the store is closed. A deleted partition is `<topic>-<partition>.<id>-delete` until its files are gone.
+ * In the data directory: `<topic>-<partition>/` per partition, Kafka's checkpoints of log starts and recovery points,
+ * and `.kafka_cleanshutdown` while the store is closed. A deleted partition is `<topic>-<partition>.<id>-delete` until
+ * its files are gone.
  */
 import { strict as assert } from 'node:assert'
 import { CleanerRounds } from './cleaner-rounds.ts'
@@ -511,7 +512,9 @@ export class SegmentLogStore implements LogStore {
     await this.#deleted.add(aside, state.config.fileDeleteDelayMs)
   }
 
-  /** Without room for it, or on a disk that fails, the checkpoint stays as it is: opening the store then takes longer. */
+  /**
+   * Without room for it, or on a disk that fails, the checkpoint stays as it is: opening the store then takes longer.
+   */
   async #saveRecoveryPoints(): Promise<void> {
     try {
       await this.#checkpoints.saveRecoveryPoints()
@@ -542,7 +545,9 @@ async function problemOf(work: () => Promise<void>): Promise<string[]> {
   }
 }
 
-/** The requests from `from` on that together stay within the limit, however much they find, and so can be read at once. */
+/**
+ * The requests from `from` on that together stay within the limit, however much they find, and so can be read at once.
+ */
 function nextRun(requests: readonly ReadRequest[], from: number, limitBytes: number): readonly ReadRequest[] {
   let until = from + 1
   let mostBytes = requests[from]!.maxBytes

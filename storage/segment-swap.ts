@@ -3,16 +3,17 @@
  *
  * The new segment is written as `<base>.log.cleaned`, with its indexes, and sealed. Then:
  *
- *   1. sync the folder, and write `<base>.replaces`, durably: the base offsets of the old segments. From here on the new
- *      segment counts, because whatever follows is done again when the log is opened.
+ *   1. sync the folder, and write `<base>.replaces`, durably: the base offsets of the old segments. From here on the
+ *      new segment counts, because whatever follows is done again when the log is opened.
  *   2. rename the new files from `.cleaned` to `.swap`, then the old ones to `.deleted`; sync the folder.
  *   3. rename the new files from `.swap` to their final names, the log last; sync the folder.
  *   4. remove `<base>.replaces` and the `.deleted` files.
  *
- * The suffixes are Kafka's, and a Kafka that opens the folder at any of these points understands it; `.replaces` is our own
- * file, which it passes over. It is there because the new segment may end before the last of the old ones does (their last
- * records are gone): the names alone would not tell which segments are replaced, and records that were cleaned away would be
- * back. Where it is missing, Kafka's rule holds: `.cleaned` is dropped, a `.swap` replaces what begins within it.
+ * The suffixes are Kafka's, and a Kafka that opens the folder at any of these points understands it; `.replaces` is our
+ * own file, which it passes over. It is there because the new segment may end before the last of the old ones does
+ * (their last records are gone): the names alone would not tell which segments are replaced, and records that were
+ * cleaned away would be back. Where it is missing, Kafka's rule holds: `.cleaned` is dropped, a `.swap` replaces what
+ * begins within it.
  */
 import { strict as assert } from 'node:assert'
 import { lastOffsetOf } from '../protocol/records/batch.ts'
@@ -30,11 +31,13 @@ export interface Replacement {
   /** Segments that follow each other in the log, without the active one. */
   readonly old: readonly Segment[]
   /**
-   * What takes their place: opened with the suffix `.cleaned` and the base offset of the first of `old`, sealed. It may be
-   * empty, and may end before the last of `old` does.
+   * What takes their place: opened with the suffix `.cleaned` and the base offset of the first of `old`, sealed. It may
+   * be empty, and may end before the last of `old` does.
    */
   readonly cleaned: Segment
-  /** Aborted transactions whose markers lie in `old` and are still to be told to readers. Default: all that are known. */
+  /**
+   * Aborted transactions whose markers lie in `old` and are still to be told to readers. Default: all that are known.
+   */
   readonly aborted?: readonly AbortedEntry[]
 }
 
@@ -108,8 +111,8 @@ async function swapNames(disk: Disk, folder: string, { old, cleaned }: Replaceme
 }
 
 /**
- * Finishes or undoes what a crash left of replacements, and removes the files of segments that are no more. Afterwards the
- * folder holds final names only. Returns the base offsets of segments that may not be what they were.
+ * Finishes or undoes what a crash left of replacements, and removes the files of segments that are no more. Afterwards
+ * the folder holds final names only. Returns the base offsets of segments that may not be what they were.
  */
 export async function recoverSwaps(disk: Disk, folder: string, names: readonly string[]): Promise<ReadonlySet<bigint>> {
   const changed = new Set<bigint>()

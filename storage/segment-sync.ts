@@ -1,7 +1,7 @@
 /**
- * What of a log is not durable yet. A sync covers the writes that were complete when it started, and no others: segments
- * written meanwhile stay marked. Syncs of one log follow each other. A sync of a file that somebody has removed or cut fails,
- * because what it makes durable nobody will find.
+ * What of a log is not durable yet. A sync covers the writes that were complete when it started, and no others:
+ * segments written meanwhile stay marked. Syncs of one log follow each other. A sync of a file that somebody has
+ * removed or cut fails, because what it makes durable nobody will find.
  */
 import { DiskError } from './disk.ts'
 import type { LogState } from './log-state.ts'

@@ -1,8 +1,8 @@
 /**
  * One segment: a `.log` file in Kafka's format, and where its batches are.
  *
- * What is written becomes visible only through `note`. A segment is counted by its readers: once retired (deleted, cut away,
- * or the log closes) its file closes with the last of them, never under one.
+ * What is written becomes visible only through `note`. A segment is counted by its readers: once retired (deleted, cut
+ * away, or the log closes) its file closes with the last of them, never under one.
  */
 import { strict as assert } from 'node:assert'
 import { crc32c } from '../protocol/crc32c.ts'
@@ -29,8 +29,8 @@ export function segmentFileName(baseOffset: bigint, suffix = 'log'): string {
 export const segmentFileKinds = ['txnindex', 'timeindex', 'index', 'log'] as const
 
 /**
- * How the files of a segment are called that is not, or no longer, part of its log, as in Kafka: written by the cleaner, on
- * its way to the place of others, and waiting for its removal. See `segment-swap.ts`.
+ * How the files of a segment are called that is not, or no longer, part of its log, as in Kafka: written by the
+ * cleaner, on its way to the place of others, and waiting for its removal. See `segment-swap.ts`.
  */
 export type SegmentSuffix = '' | '.cleaned' | '.swap' | '.deleted'
 
@@ -180,8 +180,8 @@ export class Segment {
   }
 
   /**
-   * What is wrong with the file, in words, or undefined: somebody may remove or cut it under the running broker. One that was
-   * cut and written to since then is not found out.
+   * What is wrong with the file, in words, or undefined: somebody may remove or cut it under the running broker. One
+   * that was cut and written to since then is not found out.
    */
   async findLoss(diskClass: DiskClass): Promise<string | undefined> {
     const expectedBytes = this.#sizeBytes
@@ -244,7 +244,9 @@ export class Segment {
     return this.#file.sync()
   }
 
-  /** Ends a segment that gets no more batches: its log and indexes are durable when this resolves, but not their names. */
+  /**
+   * Ends a segment that gets no more batches: its log and indexes are durable when this resolves, but not their names.
+   */
   async seal(): Promise<void> {
     await this.dropUnnoted()
     await this.#withIndexes(() => this.#writeIndexes(this.capture()))
@@ -266,8 +268,8 @@ export class Segment {
   }
 
   /**
-   * Writes and syncs the indexes as far as the capture goes. `aborted`: all transactions whose abort markers lie within it.
-   * Names of files that are new are durable when the folder is synced.
+   * Writes and syncs the indexes as far as the capture goes. `aborted`: all transactions whose abort markers lie within
+   * it. Names of files that are new are durable when the folder is synced.
    */
   async writeIndexes(capture: SegmentCapture, aborted: readonly AbortedEntry[]): Promise<SegmentNote> {
     return this.#withIndexes(async () => {
@@ -323,7 +325,10 @@ export class Segment {
     return (await this.#table()).floorOfTime(timestampMs)
   }
 
-  /** Bytes in [fromOffset, toOffset), at most an index interval too many at each end, or all of them while no index is in memory. */
+  /**
+   * Bytes in [fromOffset, toOffset), at most an index interval too many at each end, or all of them while no index is
+   * in memory.
+   */
   sizeBetween(fromOffset: bigint, toOffset: bigint): number {
     if (!this.#indexes.isLoaded) return this.#sizeBytes
     const { table } = this.#indexes
@@ -375,8 +380,8 @@ export class Segment {
   }
 
   /**
-   * Takes the segment out of use: its file closes (and goes, for 'remove') after the last reader. The name is free only when
-   * `ended` resolves; 'remove' takes the name away at once, while readers go on with the open file.
+   * Takes the segment out of use: its file closes (and goes, for 'remove') after the last reader. The name is free only
+   * when `ended` resolves; 'remove' takes the name away at once, while readers go on with the open file.
    */
   async retire(end: 'close' | 'remove'): Promise<void> {
     this.#end = end

@@ -1,6 +1,7 @@
 /**
- * Where some batches of a segment are, in memory: the entries of `.index`, each with the largest timestamp up to and with its
- * batch, which `.timeindex` yields. Offsets are numbers relative to the base of the segment, positions are bytes in its file.
+ * Where some batches of a segment are, in memory: the entries of `.index`, each with the largest timestamp up to and
+ * with its batch, which `.timeindex` yields. Offsets are numbers relative to the base of the segment, positions are
+ * bytes in its file.
  */
 import type { OffsetEntry, TimeEntry } from './index-files.ts'
 
@@ -67,8 +68,8 @@ export class SparseIndex {
 }
 
 /**
- * Joins what the two files say. Whenever `.index` got an entry, `.timeindex` got one too if the largest timestamp had risen:
- * the last time entry whose offset is not behind that of an offset entry has the largest timestamp up to there.
+ * Joins what the two files say. Whenever `.index` got an entry, `.timeindex` got one too if the largest timestamp had
+ * risen: the last time entry whose offset is not behind that of an offset entry has the largest timestamp up to there.
  */
 export function joinIndexes(offsets: readonly OffsetEntry[], times: readonly TimeEntry[]): SparseIndex {
   const joined = new SparseIndex()

@@ -1,13 +1,17 @@
 /**
- * The newest bytes of a log, in memory: consumers and links at the end of it read no disk. Appended batches are copied into
- * chunks (a view would pin the whole frame that it came in), but for big ones that make up most of their buffer.
- * Bytes that were published never change while somebody may look at them. The memory of a chunk that was let go is used again
- * once its batches are written and every reader has given it back; what no reader gives back is left to the garbage collector.
+ * The newest bytes of a log, in memory: consumers and links at the end of it read no disk. Appended batches are copied
+ * into chunks (a view would pin the whole frame that it came in), but for big ones that make up most of their buffer.
+ * Bytes that were published never change while somebody may look at them. The memory of a chunk that was let go is used
+ * again once its batches are written and every reader has given it back; what no reader gives back is left to the
+ * garbage collector.
  */
 import { strict as assert } from 'node:assert'
 import type { LentMemory } from './log-store.ts'
 
-/** From this size on a batch may be a chunk of its own. A copy of a smaller one costs less than the collection of its frame. */
+/**
+ * From this size on a batch may be a chunk of its own. A copy of a smaller one costs less than the collection of its
+ * frame.
+ */
 const ownChunkBytes = 64 * 1024
 const smallestChunkBytes = 4 * 1024
 const largestChunkBytes = 256 * 1024
@@ -28,8 +32,8 @@ export class TailBudget {
   readonly #poisons: boolean
 
   /**
-   * `onChange` hears by how many bytes the tails have grown, negative when they shrink: for a budget of the whole process.
-   * `poisons` overwrites what nobody looks at any more, so that a reader who does is found out: for tests.
+   * `onChange` hears by how many bytes the tails have grown, negative when they shrink: for a budget of the whole
+   * process. `poisons` overwrites what nobody looks at any more, so that a reader who does is found out: for tests.
    */
   constructor(limitBytes: number, onChange: (grownBytes: number) => void = () => {}, poisons = false) {
     this.limitBytes = limitBytes
@@ -125,7 +129,10 @@ export class TailChunk {
   usedBytes = 0
   readonly firstOffset: bigint
   lastOffset: bigint
-  /** Of each batch, three numbers in turn: its first and last offset relative to `firstOffset`, and where it ends in `bytes`. */
+  /**
+   * Of each batch, three numbers in turn: its first and last offset relative to `firstOffset`, and where it ends in
+   * `bytes`.
+   */
   readonly spans: number[] = []
   /** Of the budget's list. */
   older: TailChunk | undefined
@@ -220,8 +227,9 @@ export class TailCache {
   }
 
   /**
-   * Takes a batch behind the last one. Its `bytes` are the ones to patch and write from then on: a copy, or the same when it is
-   * big. They are safe until `settle`. `lent`: where the batch lies now, when that is lent; it is retained when the batch stays there.
+   * Takes a batch behind the last one. Its `bytes` are the ones to patch and write from then on: a copy, or the same
+   * when it is big. They are safe until `settle`. `lent`: where the batch lies now, when that is lent; it is retained
+   * when the batch stays there.
    */
   place(batch: TailBatch, lent?: LentMemory): void {
     const { bytes } = batch
@@ -263,8 +271,8 @@ export class TailCache {
   }
 
   /**
-   * Whole batches from the one that holds `offset` (or follows it) on, below `endOffset`, up to `maxBytes`, but the first one
-   * in any case when `minOneBatch`. Undefined when the tail does not reach back to `offset`.
+   * Whole batches from the one that holds `offset` (or follows it) on, below `endOffset`, up to `maxBytes`, but the
+   * first one in any case when `minOneBatch`. Undefined when the tail does not reach back to `offset`.
    */
   read(offset: bigint, endOffset: bigint, limit: { maxBytes: number; minOneBatch: boolean }): TailRead | undefined {
     const first = this.#chunks[0]

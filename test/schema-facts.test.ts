@@ -1,6 +1,6 @@
 /**
- * Compares every declaration with Kafka's own message definitions, where their folder is at hand: KAFKA_MESSAGES_DIR, with
- * KAFKA_FACTS_DIR for the tables of errors and APIs. The project carries none of these files.
+ * Compares every declaration with Kafka's own message definitions, where their folder is at hand: KAFKA_MESSAGES_DIR,
+ * with KAFKA_FACTS_DIR for the tables of errors and APIs. The project carries none of these files.
  */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
@@ -45,7 +45,9 @@ const needsFacts = { skip: factsFolder ? false : 'KAFKA_FACTS_DIR names no folde
 
 // --- Facts: what both sides say about a field, in one shape ---
 
-/** All that decides how a field looks on the wire. Version ranges are cut to those in which the field can occur at all. */
+/**
+ * All that decides how a field looks on the wire. Version ranges are cut to those in which the field can occur at all.
+ */
 interface Facts {
   readonly name: string
   readonly type: string

@@ -1,6 +1,6 @@
 /**
- * Holds the rules that keep the rooms apart: who may import whom, what only a few files may touch, how long a file may be. The
- * linter holds some of them too, while one types; this one reads the whole tree, type-only imports included.
+ * Holds the rules that keep the rooms apart: who may import whom, what only a few files may touch, how long a file may
+ * be. The linter holds some of them too, while one types; this one reads the whole tree, type-only imports included.
  */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -85,6 +85,7 @@ const bannedNames: Record<string, { pattern: RegExp; except: readonly string[] }
 }
 
 const lineMaxCount = 500
+const columnMaxCount = 120
 /** Tables of declarations, which only grow by rows. */
 const longTables: readonly string[] = []
 
@@ -211,6 +212,11 @@ test(`files have at most ${lineMaxCount} lines of code, tables of declarations e
     const lineCount = file.code.split('\n').filter((line) => line.trim() !== '').length
     return lineCount > lineMaxCount && !longTables.includes(file.path) ? [`${lineCount} lines`] : []
   })
+})
+
+test(`comments fit in ${columnMaxCount} columns, as the formatter has code do`, () => {
+  const tooLong = new RegExp(`^(?= *(?:\\*|//|/\\*)).{${columnMaxCount + 1}}`)
+  expectNone((file) => linesWith(readFileSync(join(root, file.path), 'utf8'), tooLong))
 })
 
 test('exceptions name files that are there', () => {

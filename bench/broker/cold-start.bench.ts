@@ -1,7 +1,7 @@
 /**
- * The packed and installed command, and Kafka: from the start of the process to the first answered ApiVersions, tried every 2 ms
- * over a new connection, and the memory of the idle process some seconds later. Both start on data that a first start has left,
- * in turns.
+ * The packed and installed command, and Kafka: from the start of the process to the first answered ApiVersions, tried
+ * every 2 ms over a new connection, and the memory of the idle process some seconds later. Both start on data that a
+ * first start has left, in turns.
  *
  *   node bench/broker/cold-start.bench.ts [--rounds 11] [--kafka-rounds 3]
  *

@@ -1,4 +1,7 @@
-/** Frames through a listener and back over TCP, without what they say: client and server share this process and its core. */
+/**
+ * Frames through a listener and back over TCP, without what they say: client and server share this process and its
+ * core.
+ */
 import { BlockPool } from '../../storage/block-pool.ts'
 import { nodeEnvironment } from '../../src/environment/node-environment.ts'
 import { DeadlineQueue } from '../../src/network/deadline-queue.ts'

@@ -1,6 +1,6 @@
 /**
- * Loading committed offsets at start: reads `__consumer_offsets` from a real disk and rebuilds the groups, as a broker does
- * before it lets clients in. Run it: `node bench/coordinators/load.bench.ts [commits] [directory]`.
+ * Loading committed offsets at start: reads `__consumer_offsets` from a real disk and rebuilds the groups, as a broker
+ * does before it lets clients in. Run it: `node bench/coordinators/load.bench.ts [commits] [directory]`.
  */
 import { strict as assert } from 'node:assert'
 import { mkdtemp, rm } from 'node:fs/promises'

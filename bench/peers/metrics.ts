@@ -42,7 +42,10 @@ export function spreadOf(rounds: readonly Round[], metric: MetricName): Spread |
   return { min: sorted[0]!, median, max: sorted.at(-1)! }
 }
 
-/** What our broker is to reach in a metric: as a multiple of a peer's median, or, without a peer, in the metric's own unit. */
+/**
+ * What our broker is to reach in a metric: as a multiple of a peer's median, or, without a peer, in the metric's own
+ * unit.
+ */
 export interface Target {
   readonly metric: MetricName
   readonly against?: string

@@ -10,7 +10,9 @@ import { TestClient } from '../../test/support/broker.ts'
 
 const network = nodeNetwork(silentLogger)
 
-/** CPU seconds that a process has used so far, in user and kernel: fields 14 and 15 of /proc/PID/stat, in hundredths. */
+/**
+ * CPU seconds that a process has used so far, in user and kernel: fields 14 and 15 of /proc/PID/stat, in hundredths.
+ */
 export async function cpuSecondsOf(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
@@ -42,8 +44,8 @@ async function connect(port: number): Promise<TestClient> {
 }
 
 /**
- * Resolves with the time of the first answered ApiVersions, in ms of `performance.now`; it tries every 2 ms, over bare sockets, as
- * every try takes time from the process that starts beside it.
+ * Resolves with the time of the first answered ApiVersions, in ms of `performance.now`; it tries every 2 ms, over bare
+ * sockets, as every try takes time from the process that starts beside it.
  */
 export async function firstAnswer(port: number, timeoutMs = 60_000): Promise<number> {
   const untilMs = performance.now() + timeoutMs
@@ -62,7 +64,9 @@ const apiVersionsRequest = Buffer.concat(
   frameRequest(ApiVersions, apiVersionsHeader, { clientSoftwareName: 'bench', clientSoftwareVersion: '1' }),
 )
 
-/** Asks over a socket that is being connected, and closes it. Resolves with the time of the first bytes of the answer. */
+/**
+ * Asks over a socket that is being connected, and closes it. Resolves with the time of the first bytes of the answer.
+ */
 function answerOver(socket: Socket): Promise<number> {
   return new Promise<number>((resolve, reject) => {
     socket.setTimeout(5_000, () => reject(new Error('no answer within 5 s')))

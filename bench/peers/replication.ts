@@ -20,8 +20,8 @@ interface Copier {
 }
 
 /**
- * One round: the topic is filled at the source first, then copied. The rate and the CPU count from the first copied record on
- * (so that what an idle copier does to notice the topic counts for neither), up to the last.
+ * One round: the topic is filled at the source first, then copied. The rate and the CPU count from the first copied
+ * record on (so that what an idle copier does to notice the topic counts for neither), up to the last.
  */
 export async function replicate(bench: Bench, peer: PeerName, bytes: number): Promise<Round> {
   const source = await bench.warmBroker('kafka')

@@ -151,7 +151,8 @@ function sizeText({ rounds, bytes }: { readonly rounds: number; readonly bytes: 
 }
 
 /**
- * The document with each section between its markers replaced: `<!-- NAME: written by npm run bench -->` to `<!-- end -->`.
+ * The document with each section between its markers replaced: `<!-- NAME: written by npm run bench -->` to `<!-- end
+ * -->`.
  * @throws Error when a section has no markers.
  */
 export function withSections(document: string, sections: Readonly<Record<string, string>>): string {

@@ -1,6 +1,7 @@
 /**
- * Our broker beside others on this machine, in one run: the same load to each, round by round in turns, after a warm-up. Prints
- * tables of medians with their spread and which targets are met, and writes JSON. See docs/benchmarks.md.
+ * Our broker beside others on this machine, in one run: the same load to each, round by round in turns, after a
+ * warm-up. Prints tables of medians with their spread and which targets are met, and writes JSON. See
+ * docs/benchmarks.md.
  *
  *   npm run bench                         about five minutes
  *   npm run bench -- --full               about half an hour

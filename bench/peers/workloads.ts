@@ -22,7 +22,9 @@ export interface Workload {
   readonly targets: readonly Target[]
   readonly quick: Size
   readonly full: Size
-  /** Brokers of its own that it starts; those too, all of a round at once, because they do nothing; or those under load. */
+  /**
+   * Brokers of its own that it starts; those too, all of a round at once, because they do nothing; or those under load.
+   */
   readonly brokers: 'own' | 'own-at-once' | 'warm'
   /** One round of one peer. */
   run(bench: Bench, peer: PeerName, bytes: number): Promise<Round>

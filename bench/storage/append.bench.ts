@@ -1,7 +1,7 @@
 /**
  * `LogStore.append` of 16 KiB batches over 12 partitions, checks included, beside writes of the same bytes to 12 files,
- * interleaved in one run on the real disk: bare ones (`fs.writev`, what Node offers to a program that must not block), and those
- * of the engine's own disk, which does small writes without a thread.
+ * interleaved in one run on the real disk: bare ones (`fs.writev`, what Node offers to a program that must not block),
+ * and those of the engine's own disk, which does small writes without a thread.
  *
  * Run it: `UV_THREADPOOL_SIZE=16 node bench/storage/append.bench.ts [batches] [directory]`.
  */

@@ -1,7 +1,7 @@
 /**
- * How long a store takes to open: many small partitions, and few large ones, after a clean stop and after kill -9. Run it:
- * `UV_THREADPOOL_SIZE=16 node bench/storage/open.bench.ts partitions [count] [directory]` and `... bytes [GiB] [directory]`.
- * The pool size is the one that the command line starts with.
+ * How long a store takes to open: many small partitions, and few large ones, after a clean stop and after kill -9. Run
+ * it: `UV_THREADPOOL_SIZE=16 node bench/storage/open.bench.ts partitions [count] [directory]` and `... bytes [GiB]
+ * [directory]`. The pool size is the one that the command line starts with.
  */
 import { strict as assert } from 'node:assert'
 import { mkdtemp, rm } from 'node:fs/promises'

@@ -1,7 +1,7 @@
 /**
- * `LogStore.read` over 12 partitions of 16 KiB batches: from the files (in the page cache, and the tails hold nothing of what is
- * asked for), and from the tails in memory; beside bare `fs.read`s of the same bytes into memory that is used again.
- * Interleaved in one run on the real disk.
+ * `LogStore.read` over 12 partitions of 16 KiB batches: from the files (in the page cache, and the tails hold nothing
+ * of what is asked for), and from the tails in memory; beside bare `fs.read`s of the same bytes into memory that is
+ * used again. Interleaved in one run on the real disk.
  *
  * Run it: `UV_THREADPOOL_SIZE=16 node bench/storage/reads.bench.ts [reads] [directory]`.
  */
@@ -37,7 +37,10 @@ export async function benchmarkReads(options: ReadsOptions): Promise<readonly La
   const { root, reads, readers, readBytes, batches } = options
   const perRead = readBytes / batchBytes
   const perLog = Math.floor(batches / perRead)
-  /** The partition of a read, and the first batch it asks for: one partition after the other, each from its start to its end. */
+  /**
+   * The partition of a read, and the first batch it asks for: one partition after the other, each from its start to its
+   * end.
+   */
   const placeOf = (number: number) => ({
     partition: number % partitionCount,
     batch: (Math.floor(number / partitionCount) % perLog) * perRead,

@@ -1,10 +1,10 @@
 /**
- * How long the logs take to open after kill -9, per GB that is read for it. A process of its own appends to 12 partitions and is
- * killed while it does. Three openings:
+ * How long the logs take to open after kill -9, per GB that is read for it. A process of its own appends to 12
+ * partitions and is killed while it does. Three openings:
  *
  *   all        nothing was noted: every byte is read from the recovery point (0) on, and all indexes are made anew
  *   as usual   the background sync has noted most of it: only what came after is read
- *   indexes    after a clean stop and the loss of all index files: the first look-up by time makes them again from the log
+ *   indexes    after a clean stop and the loss of all index files: the first look-up by time makes them again
  *
  * Run it: `UV_THREADPOOL_SIZE=16 node bench/storage/recovery.bench.ts [GiB] [directory]`.
  */

@@ -1,5 +1,6 @@
 /**
- * One workload, run at two sizes: the small one in the test suite, so that benches never rot, the large one for numbers.
+ * One workload, run at two sizes: the small one in the test suite, so that benches never rot, the large one for
+ * numbers.
  *
  *   node bench/protocol/records.bench.ts
  */

@@ -1,11 +1,15 @@
 /**
- * Several ways to do the same, run in turn in many short rounds: what else the machine does at the time meets all of them
- * alike. Compare medians of rounds, and processor time before wall time: others on the machine take little of the first.
+ * Several ways to do the same, run in turn in many short rounds: what else the machine does at the time meets all of
+ * them alike. Compare medians of rounds, and processor time before wall time: others on the machine take little of the
+ * first.
  */
 
 export interface Lane {
   readonly name: string
-  /** Does one operation; `number` counts up from 0 over all rounds. Returns bytes gone through, or anything else to sum up. */
+  /**
+   * Does one operation; `number` counts up from 0 over all rounds. Returns bytes gone through, or anything else to sum
+   * up.
+   */
   readonly work: (number: number) => Promise<number>
   /** So many times as many operations in each round: for what is over too soon to be measured. Default: 1. */
   readonly weight?: number

@@ -120,12 +120,12 @@ export function dataViewOf(bytes: Uint8Array): DataView {
 }
 
 /**
- * Reads the header at a position, by single field reads. `view` is a DataView over the same bytes: callers with many batches
- * make it once. Needs the 61 header bytes only, not the records behind them, and does not check the CRC.
+ * Reads the header at a position, by single field reads. `view` is a DataView over the same bytes: callers with many
+ * batches make it once. Needs the 61 header bytes only, not the records behind them, and does not check the CRC.
  *
- * @throws RecordsError UNSUPPORTED_MAGIC for magic 0 and 1; CORRUPT when fewer than 61 bytes are left, when the length is below
- * that of an empty batch, when the count, an offset or the last offset delta is negative or the offsets leave their 64 bits, and
- * for any other magic.
+ * @throws RecordsError UNSUPPORTED_MAGIC for magic 0 and 1; CORRUPT when fewer than 61 bytes are left, when the length
+ * is below that of an empty batch, when the count, an offset or the last offset delta is negative or the offsets leave
+ * their 64 bits, and for any other magic.
  */
 export function readBatchHeader(bytes: Uint8Array, position = 0, view: DataView = dataViewOf(bytes)): BatchHeader {
   checkFrame(bytes, position, view)
@@ -181,8 +181,9 @@ export function splitBatches(bytes: Uint8Array): BatchRef[] {
 }
 
 /**
- * The whole batches of a fetch answer, whose end may be a cut batch (brokers slice by size). What is left of a cut batch is
- * dropped, but not unread: a wrong length or magic in it is an error, because asking again would bring the same.
+ * The whole batches of a fetch answer, whose end may be a cut batch (brokers slice by size). What is left of a cut
+ * batch is dropped, but not unread: a wrong length or magic in it is an error, because asking again would bring the
+ * same.
  * @throws RecordsError as `readBatchHeader`.
  */
 export function splitWholeBatches(bytes: Uint8Array): BatchRef[] {
@@ -249,8 +250,9 @@ export function assignInPlace(
 }
 
 /**
- * Turns a batch into one of LogAppendTime, in place: the timestamp type, the time as its maximum, and a new CRC. The base
- * timestamp and the deltas stay, as in Kafka: readers of such a batch give every record the maximum. Returns the same bytes.
+ * Turns a batch into one of LogAppendTime, in place: the timestamp type, the time as its maximum, and a new CRC. The
+ * base timestamp and the deltas stay, as in Kafka: readers of such a batch give every record the maximum. Returns the
+ * same bytes.
  */
 export function withLogAppendTime(bytes: Uint8Array, logAppendTimeMs: bigint): Uint8Array {
   const view = dataViewOf(bytes)
@@ -266,7 +268,10 @@ export function withCreateTime(bytes: Uint8Array): Uint8Array {
   return sealInPlace(bytes)
 }
 
-/** Writes the CRC of the batch into it: the last step of whoever changed a byte behind the checksum. Returns the same bytes. */
+/**
+ * Writes the CRC of the batch into it: the last step of whoever changed a byte behind the checksum. Returns the same
+ * bytes.
+ */
 export function sealInPlace(bytes: Uint8Array): Uint8Array {
   dataViewOf(bytes).setUint32(crcAt, crcOf(bytes))
   return bytes
@@ -316,7 +321,10 @@ function walk(bytes: Uint8Array): { batches: BatchRef[]; sizeBytes: number } {
   return { batches, sizeBytes: position }
 }
 
-/** Checks the magic and the length as far as their bytes are there: the magic first, because it decides what the rest means. */
+/**
+ * Checks the magic and the length as far as their bytes are there: the magic first, because it decides what the rest
+ * means.
+ */
 function checkFrame(bytes: Uint8Array, position: number, view: DataView): void {
   const left = bytes.length - position
   if (left <= magicAt) return

@@ -1,8 +1,8 @@
 import { RecordsError } from './batch.ts'
 
 /**
- * Collects decompressed pieces up to a limit. One piece alone, the common case, is handed on without a copy; of more, no list
- * is kept, because a hostile input of many tiny pieces would make that list many times as large as their bytes.
+ * Collects decompressed pieces up to a limit. One piece alone, the common case, is handed on without a copy; of more,
+ * no list is kept, because a hostile input of many tiny pieces would make that list many times as large as their bytes.
  */
 export class BoundedOutput {
   readonly #maxBytes: number

@@ -108,8 +108,8 @@ export function buildBatchRef(input: BatchInput): BatchRef {
 }
 
 /**
- * The same batch with another codec: every header field, offset delta and record stays. The records are not decoded, because
- * the block is the same under every codec.
+ * The same batch with another codec: every header field, offset delta and record stays. The records are not decoded,
+ * because the block is the same under every codec.
  * @throws RecordsError as `decompress`, and TOO_LARGE when the result would pass what the format can carry.
  */
 export function rebuild(

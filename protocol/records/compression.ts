@@ -1,6 +1,6 @@
 /**
- * The codecs of record batches, synchronous and each bounded: a batch that would decompress beyond the caller's limit is refused
- * at the limit, whatever sizes it claims.
+ * The codecs of record batches, synchronous and each bounded: a batch that would decompress beyond the caller's limit
+ * is refused at the limit, whatever sizes it claims.
  */
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { type Compression, RecordsError } from './batch.ts'
@@ -10,8 +10,8 @@ import { readSnappy, writeSnappy } from './snappy-xerial.ts'
 import { zstdFramesOf } from './zstd-frames.ts'
 
 /**
- * The bytes behind a codec, at most `maxBytes` of them. For 'none' these are the bytes themselves, and a view for one-piece
- * content of the others: treat it as read-only.
+ * The bytes behind a codec, at most `maxBytes` of them. For 'none' these are the bytes themselves, and a view for
+ * one-piece content of the others: treat it as read-only.
  *
  * @throws RecordsError TOO_LARGE, UNSUPPORTED_COMPRESSION (a frame feature that Kafka does not read), CORRUPT.
  */
@@ -32,8 +32,8 @@ export function decompress(compression: Compression, bytes: Uint8Array, maxBytes
 }
 
 /**
- * The bytes as Kafka's Java client would compress them. `level` is that of gzip (-1 to 9, default -1) and of zstd (default 3);
- * snappy has none, and for LZ4 there is one only.
+ * The bytes as Kafka's Java client would compress them. `level` is that of gzip (-1 to 9, default -1) and of zstd
+ * (default 3); snappy has none, and for LZ4 there is one only.
  */
 export function compress(compression: Compression, bytes: Uint8Array, level?: number): Uint8Array {
   switch (compression) {
@@ -76,7 +76,10 @@ function inflate(codec: string, output: BoundedOutput, run: () => Uint8Array): U
   }
 }
 
-/** Pieces near the size of the result save copies; the limit of node:zlib must be 1 or more, and `append` checks the real one. */
+/**
+ * Pieces near the size of the result save copies; the limit of node:zlib must be 1 or more, and `append` checks the
+ * real one.
+ */
 function zlibOptions(bytes: Uint8Array, output: BoundedOutput): { maxOutputLength: number; chunkSize: number } {
   const chunkSize = Math.min(Math.max(bytes.length * 4, 4_096), 131_072)
   return { maxOutputLength: Math.max(output.leftBytes, 1), chunkSize }

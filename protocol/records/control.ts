@@ -4,8 +4,8 @@
  *   key     version int16, type int16
  *   value   of a marker: version int16, coordinatorEpoch int32; of the others: a message of protocol/state
  *
- * Clients skip control records, but every one of them takes an offset. A marker's value has 6 bytes and is never null: clients
- * read it without asking.
+ * Clients skip control records, but every one of them takes an offset. A marker's value has 6 bytes and is never null:
+ * clients read it without asking.
  */
 import { s16be, s32be, struct } from '@solana/buffer-layout'
 import { type BatchRef, isControl, RecordsError } from './batch.ts'
@@ -85,8 +85,8 @@ export function buildControlBatch(
 
 /**
  * The first record of a control batch: markers have just one. Undefined for a batch that compaction has emptied.
- * @throws RecordsError INVALID_RECORD when the batch is none of control records or a key or a marker is too short or of a
- * negative version, and as `readRecords`.
+ * @throws RecordsError INVALID_RECORD when the batch is none of control records or a key or a marker is too short or of
+ * a negative version, and as `readRecords`.
  */
 export function readControlRecord(
   batch: BatchRef,

@@ -1,8 +1,8 @@
 import { Layout } from '@solana/buffer-layout'
 
 /**
- * A signed 64-bit big-endian field as a bigint: the only 64-bit field that fixed layouts may use. The library's own (`ns64`,
- * `nu64` and their big-endian forms) go through a number and lose bits above 2^53.
+ * A signed 64-bit big-endian field as a bigint: the only 64-bit field that fixed layouts may use. The library's own
+ * (`ns64`, `nu64` and their big-endian forms) go through a number and lose bits above 2^53.
  */
 class Int64 extends Layout<bigint> {
   constructor(property?: string) {

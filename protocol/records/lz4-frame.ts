@@ -2,17 +2,19 @@
  * LZ4 frames around the block codec of lz4-napi, whose own frame code has no limit on its output.
  *
  *   magic          u32le  0x184D2204
- *   FLG            u8     bits 7-6 version 01, 5 independent blocks, 4 block checksums, 3 content size, 2 content checksum,
- *                         1 reserved, 0 dictionary id
+ *   FLG            u8     bits 7-6 version 01, 5 independent blocks, 4 block checksums, 3 content size,
+ *                         2 content checksum, 1 reserved, 0 dictionary id
  *   BD             u8     bits 6-4 largest block: 4 = 64 KiB, 5 = 256 KiB, 6 = 1 MiB, 7 = 4 MiB
  *   content size   u64le  when FLG says so
  *   HC             u8     second byte of the xxHash-32 of FLG to content size
- *   blocks                u32le size (high bit: stored, not compressed), bytes, u32le xxHash-32 of them when FLG says so
+ *   blocks                u32le size (high bit: stored, not compressed), bytes, u32le xxHash-32 of them when FLG
+ *                         says so
  *   end mark       u32le  0
  *   checksum       u32le  xxHash-32 of the content when FLG says so
  *
- * Blocks that refer to the ones before them (linked), dictionaries and bytes behind the frame are refused: Kafka's Java client
- * reads none of these, so a topic must not hold them. Spec: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
+ * Blocks that refer to the ones before them (linked), dictionaries and bytes behind the frame are refused: Kafka's Java
+ * client reads none of these, so a topic must not hold them. Spec:
+ * https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
  */
 import { Buffer } from 'node:buffer'
 import type * as lz4Library from 'lz4-napi'
@@ -42,7 +44,8 @@ interface FrameHeader {
 
 /**
  * The content of one frame, at most `maxBytes` of it.
- * @throws RecordsError TOO_LARGE beyond the limit, UNSUPPORTED_COMPRESSION for linked blocks and dictionaries, else CORRUPT.
+ * @throws RecordsError TOO_LARGE beyond the limit, UNSUPPORTED_COMPRESSION for linked blocks and dictionaries, else
+ * CORRUPT.
  */
 export function readLz4Frame(bytes: Uint8Array, maxBytes: number): Uint8Array {
   const view = dataViewOf(bytes)

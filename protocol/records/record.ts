@@ -1,6 +1,6 @@
 /**
- * The records in a batch, read lazily: keys, values and headers are views into the (decompressed) block, offsets and timestamps
- * stay deltas until somebody asks.
+ * The records in a batch, read lazily: keys, values and headers are views into the (decompressed) block, offsets and
+ * timestamps stay deltas until somebody asks.
  *
  *   length          varint    bytes that follow
  *   attributes      int8      unused
@@ -135,9 +135,9 @@ export class RecordView {
 /**
  * The records of a batch, in order. Decompresses when iteration starts. The CRC is not checked here.
  *
- * @throws RecordsError, while iterating: TOO_LARGE, UNSUPPORTED_COMPRESSION or CORRUPT for the block as a whole; INVALID_RECORD
- * for a record whose lengths do not hold, whose offset delta does not rise or passes the header's, and for a block that holds
- * more or fewer records than the header counts.
+ * @throws RecordsError, while iterating: TOO_LARGE, UNSUPPORTED_COMPRESSION or CORRUPT for the block as a whole;
+ * INVALID_RECORD for a record whose lengths do not hold, whose offset delta does not rise or passes the header's, and
+ * for a block that holds more or fewer records than the header counts.
  */
 export function* readRecords(
   batch: BatchRef,
@@ -190,8 +190,8 @@ export function offsetOf(header: BatchHeader, record: RecordView): bigint {
 }
 
 /**
- * With LogAppendTime every record has the time of the append, which is the batch's maximum. A sum beyond 64 bits wraps, as it
- * does in Kafka, so that both read the same from the same bytes.
+ * With LogAppendTime every record has the time of the append, which is the batch's maximum. A sum beyond 64 bits wraps,
+ * as it does in Kafka, so that both read the same from the same bytes.
  */
 export function timestampMsOf(header: BatchHeader, record: RecordView): bigint {
   if (timestampTypeOf(header) === 'LogAppendTime') return header.maxTimestamp

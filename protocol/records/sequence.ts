@@ -8,7 +8,10 @@ export function sequenceAfter(sequence: number, count: number): number {
   return (sequence + count) % sequenceCount
 }
 
-/** The sequence of the last record of a batch, by its offsets: compaction does not change it. -1 for a batch without one. */
+/**
+ * The sequence of the last record of a batch, by its offsets: compaction does not change it. -1 for a batch without
+ * one.
+ */
 export function lastSequenceOf(header: BatchHeader): number {
   return header.baseSequence < 0 ? -1 : sequenceAfter(header.baseSequence, header.lastOffsetDelta)
 }

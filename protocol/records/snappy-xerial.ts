@@ -20,7 +20,10 @@ const magicBytes = 8
 const magicHead = 0x82534e41 | 0
 /** What Java's stream puts into a chunk. */
 const chunkBytes = 32_768
-/** Results in memory of V8: the finalizers of foreign memory made every call six times as slow (80 us against 12 for 32 KiB). */
+/**
+ * Results in memory of V8: the finalizers of foreign memory made every call six times as slow (80 us against 12 for 32
+ * KiB).
+ */
 const owned = { copyOutputData: true }
 /** No raw snappy grows by more: its densest element makes 64 bytes of 3. */
 const maxRatio = 22

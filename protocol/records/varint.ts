@@ -1,6 +1,6 @@
 /**
- * The varints of records: zigzag, 7 bits a byte, the lowest first. Lengths, counts and offset deltas have 32 bits, timestamp
- * deltas 64.
+ * The varints of records: zigzag, 7 bits a byte, the lowest first. Lengths, counts and offset deltas have 32 bits,
+ * timestamp deltas 64.
  */
 import { RecordsError } from './batch.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Finds the frames in a zstd stream by walking their block headers, because node:zlib stops behind the first one without a
- * word. Spec: RFC 8878, section 3.1.
+ * Finds the frames in a zstd stream by walking their block headers, because node:zlib stops behind the first one
+ * without a word. Spec: RFC 8878, section 3.1.
  */
 import { dataViewOf, RecordsError } from './batch.ts'
 

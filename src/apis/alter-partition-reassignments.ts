@@ -10,8 +10,8 @@ type Asked = Request['topics'][number]['partitions'][number]
 type Result = ResponseInput<typeof AlterPartitionReassignments>['responses'][number]['partitions'][number]
 
 /**
- * Moves partitions to other replicas. Brokers share one copy of each partition: a move is done at once, and none is ever under
- * way.
+ * Moves partitions to other replicas. Brokers share one copy of each partition: a move is done at once, and none is
+ * ever under way.
  */
 export const alterPartitionReassignments = defineHandler({
   api: AlterPartitionReassignments,

@@ -10,7 +10,9 @@ export interface AlterResult extends Resource {
   readonly errorMessage: string | null
 }
 
-/** Changes the configs of one resource, durably, or only checks the change. `next` throws KafkaError for what can't be. */
+/**
+ * Changes the configs of one resource, durably, or only checks the change. `next` throws KafkaError for what can't be.
+ */
 export async function alterResource(
   resource: Resource,
   next: (now: Overrides, found: ConfigResource) => Overrides,

@@ -33,7 +33,10 @@ export function apiVersionsHandler(list: () => readonly Handler[]): Handler<type
   })
 }
 
-/** The successful answer. Its keys are also part of the refusal of a version (T2 of the protocol's traps: clients read them). */
+/**
+ * The successful answer. Its keys are also part of the refusal of a version (T2 of the protocol's traps: clients read
+ * them).
+ */
 export function apiVersionsAnswer(handlers: readonly Handler[], apiVersion: number): ResponseInput<typeof ApiVersions> {
   const apiKeys = handlers.map(({ api, versions, advertised }) => {
     const { min, max } = parseVersions(advertised ?? versions)

@@ -1,4 +1,7 @@
-/** What Metadata, DescribeCluster and DescribeGroups say about the rights of a client, as bit sets of Kafka's operation codes. */
+/**
+ * What Metadata, DescribeCluster and DescribeGroups say about the rights of a client, as bit sets of Kafka's operation
+ * codes.
+ */
 
 /** Not asked for. */
 export const operationsNotAsked = -2_147_483_648

@@ -2,8 +2,8 @@ import type { BrokerLayers } from './config-sources.ts'
 import type { BrokerParts } from './handler.ts'
 
 /**
- * Where a broker, this one unless another is named, gets its configs from. What it is and where it can be reached counts as set,
- * however that came about.
+ * Where a broker, this one unless another is named, gets its configs from. What it is and where it can be reached
+ * counts as set, however that came about.
  */
 export function layersOf(broker: BrokerParts, brokerId = String(broker.nodeId)): BrokerLayers {
   const { brokerConfigs } = broker.metadata.image

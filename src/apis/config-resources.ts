@@ -162,7 +162,9 @@ function clientMetricsResource(resource: Resource, context: Context): ConfigReso
   }
 }
 
-/** The broker bounds what a group may set: `group.consumer.min.session.timeout.ms` bounds `consumer.session.timeout.ms`. */
+/**
+ * The broker bounds what a group may set: `group.consumer.min.session.timeout.ms` bounds `consumer.session.timeout.ms`.
+ */
 function checkGroupLimits(name: string, value: number, config: BrokerConfig): void {
   const [kind, ...rest] = name.split('.')
   const limitOf = (bound: string): number => {

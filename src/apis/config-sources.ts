@@ -118,8 +118,8 @@ export function describeTopicConfigs(
 }
 
 /**
- * The source of a topic config as CreateTopics answers it. Unlike DescribeConfigs, Kafka looks at every name of the broker
- * config there.
+ * The source of a topic config as CreateTopics answers it. Unlike DescribeConfigs, Kafka looks at every name of the
+ * broker config there.
  */
 export function sourceAtCreation(name: string, overrides: ReadonlyMap<string, string>, layers: BrokerLayers): number {
   if (overrides.has(name)) return configSources.TOPIC

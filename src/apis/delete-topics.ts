@@ -47,7 +47,9 @@ function byId({ topicId }: Asked, { broker }: Context): Topic | undefined {
   return topicId === zeroUuid ? undefined : broker.topics.findById(topicId)
 }
 
-/** The other key under which the same topic was asked for: its id where this is by name, its name where this is by id. */
+/**
+ * The other key under which the same topic was asked for: its id where this is by name, its name where this is by id.
+ */
 function otherwise(asked: readonly Asked[], found: readonly (Topic | undefined)[], index: number): string | undefined {
   const isByName = asked[index]!.name !== null
   const place = asked.findIndex(

@@ -16,8 +16,8 @@ import { refuseVersion } from './unserved.ts'
 const apiVersionsKey = 18
 
 /**
- * Answers the frames of all connections. What a client can be told becomes an answer; a rejection means that the frame can't
- * be understood at all, and the connection closes.
+ * Answers the frames of all connections. What a client can be told becomes an answer; a rejection means that the frame
+ * can't be understood at all, and the connection closes.
  */
 export function openDispatcher(broker: BrokerParts, handlers: readonly Handler[]): FrameHandler {
   return new Dispatcher(broker, handlers).answer

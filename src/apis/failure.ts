@@ -5,8 +5,9 @@ import { inVersions } from '../../protocol/versions.ts'
 import type { KafkaError } from '../errors.ts'
 
 /**
- * The response of an API in a version with every field at its default, and the error at the top level where the response has
- * a place for it. Where it has none, lists are empty: the client sees that it got no answer for what it asked.
+ * The response of an API in a version with every field at its default, and the error at the top level where the
+ * response has a place for it. Where it has none, lists are empty: the client sees that it got no answer for what it
+ * asked.
  */
 export function failureResponse<A extends Api>(api: A, apiVersion: number, error: KafkaError): ResponseInput<A> {
   const response = emptyValue(api.response)

@@ -1,6 +1,6 @@
 /**
- * Incremental fetches (KIP-227): a consumer names its partitions once, later requests and answers carry only what changed.
- * The rules of ids, epochs and eviction are those of Kafka's FetchSessionCache.
+ * Incremental fetches (KIP-227): a consumer names its partitions once, later requests and answers carry only what
+ * changed. The rules of ids, epochs and eviction are those of Kafka's FetchSessionCache.
  */
 import { zeroUuid, type Uuid } from '../../protocol/schema.ts'
 import type { Environment } from '../environment/environment.ts'
@@ -84,8 +84,8 @@ export class FetchSessions {
   }
 
   /**
-   * @throws KafkaError FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR: the client
-   * then begins a new session.
+   * @throws KafkaError FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR: the
+   * client then begins a new session.
    */
   begin(request: FetchSessionRequest): FetchRound {
     const { sessionId, sessionEpoch, partitions } = request

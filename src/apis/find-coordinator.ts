@@ -13,8 +13,8 @@ const keysFromVersion = 4
 
 /**
  * Finds the broker that coordinates a group. While there are no transactions, a transactional id is answered
- * TRANSACTIONAL_ID_AUTHORIZATION_FAILED with a message: of all codes this is the one that every client takes as final here,
- * where Kafka's COORDINATOR_NOT_AVAILABLE would have them ask for ever.
+ * TRANSACTIONAL_ID_AUTHORIZATION_FAILED with a message: of all codes this is the one that every client takes as final
+ * here, where Kafka's COORDINATOR_NOT_AVAILABLE would have them ask for ever.
  */
 export const findCoordinator = defineHandler({
   api: FindCoordinator,

@@ -9,8 +9,8 @@ export function clientOf({ apiVersion, clientId, connection }: Context): GroupCl
 }
 
 /**
- * The answer that a parked request waits for; a rejection with COORDINATOR_NOT_AVAILABLE when the client is gone or the broker
- * stops. The member itself stays: if it does not come back, its timeouts take it out.
+ * The answer that a parked request waits for; a rejection with COORDINATOR_NOT_AVAILABLE when the client is gone or the
+ * broker stops. The member itself stays: if it does not come back, its timeouts take it out.
  */
 export function parked<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

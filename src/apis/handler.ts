@@ -1,5 +1,6 @@
 /**
- * What a Kafka API is to the broker: a declaration (`protocol/apis/`) and a handler. `dispatch` decodes, calls, encodes.
+ * What a Kafka API is to the broker: a declaration (`protocol/apis/`) and a handler. `dispatch` decodes, calls,
+ * encodes.
  */
 import type { Api, RequestOf, ResponseInput } from '../../protocol/schema.ts'
 import type { LentMemory, LogStore } from '../../storage/log-store.ts'
@@ -67,14 +68,20 @@ export interface Context {
   readonly signal: AbortSignal
   /**
    * Lets the next request of this connection start: call it once the effects of this one are ordered, that is when its
-   * append was handed to the store, or when it waits (a long poll). Without a call the next one starts when `handle` is done.
+   * append was handed to the store, or when it waits (a long poll). Without a call the next one starts when `handle` is
+   * done.
    */
   admitNext(): void
   /** The request was handed to the store: the memory of its frame counts as a queued append until it is answered. */
   countAsAppend(): void
-  /** Where the request lies, if that memory may be used again: released by whoever keeps no view of it. Nobody has to. */
+  /**
+   * Where the request lies, if that memory may be used again: released by whoever keeps no view of it. Nobody has to.
+   */
   readonly frameMemory: LentMemory | undefined
-  /** `run` is called once nobody needs what the answer holds any more. It may never be called: then all of it is collected. */
+  /**
+   * `run` is called once nobody needs what the answer holds any more. It may never be called: then all of it is
+   * collected.
+   */
   afterAnswer(run: () => void): void
   /** Throws KafkaError for what the principal may not do. Everything is allowed until there is an authorizer. */
   authorize(operation: string, resourceType: string, resourceName: string): void
@@ -87,8 +94,8 @@ export interface Handler<A extends Api = Api> {
   /** What ApiVersions advertises where it differs from `versions` (Produce, KAFKA-18659). */
   readonly advertised?: string
   /**
-   * It tells how things are now, so it is not asked before everything ahead of it on its connection is answered: behind a long
-   * poll its answer would be old when it leaves, and clients would go back to leaders that have moved.
+   * It tells how things are now, so it is not asked before everything ahead of it on its connection is answered: behind
+   * a long poll its answer would be old when it leaves, and clients would go back to leaders that have moved.
    */
   readonly isCurrent?: boolean
   /** Nothing of the connection starts before this one is answered: ApiVersions and the SASL exchange. */
@@ -108,8 +115,8 @@ export function defineHandler<A extends Api>(handler: Handler<A>): Handler<A> {
 }
 
 /**
- * Thrown by a handler that can tell the client about a failure in no other way than by closing its connection: a produce
- * without an answer that failed.
+ * Thrown by a handler that can tell the client about a failure in no other way than by closing its connection: a
+ * produce without an answer that failed.
  */
 export class CloseConnectionError extends Error {
   constructor(message: string, options?: ErrorOptions) {

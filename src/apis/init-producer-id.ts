@@ -5,8 +5,8 @@ import { noTransactions } from '../topics/append.ts'
 import { defineHandler } from './handler.ts'
 
 /**
- * Hands out a producer id for an idempotent producer. A transactional id is refused for good while there are no transactions:
- * Kafka has no code for that, and INVALID_REQUEST is one that no client retries.
+ * Hands out a producer id for an idempotent producer. A transactional id is refused for good while there are no
+ * transactions: Kafka has no code for that, and INVALID_REQUEST is one that no client retries.
  */
 export const initProducerId = defineHandler({
   api: InitProducerId,

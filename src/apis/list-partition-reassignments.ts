@@ -2,7 +2,9 @@ import { ListPartitionReassignments } from '../../protocol/apis/list-partition-r
 import { errorCodes } from '../../protocol/errors.ts'
 import { defineHandler } from './handler.ts'
 
-/** Lists running reassignments. There never are any: brokers share one copy of each partition, so none has to be moved. */
+/**
+ * Lists running reassignments. There never are any: brokers share one copy of each partition, so none has to be moved.
+ */
 export const listPartitionReassignments = defineHandler({
   api: ListPartitionReassignments,
   versions: '0-0',

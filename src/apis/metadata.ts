@@ -17,8 +17,8 @@ type TopicResponse = Response['topics'][number]
 const idsFromVersion = 12
 
 /**
- * Describes brokers and topics, and creates missing topics where client and broker allow it. A created topic is in the answer
- * already, with its leader; Kafka answers an error first, which clients retry on.
+ * Describes brokers and topics, and creates missing topics where client and broker allow it. A created topic is in the
+ * answer already, with its leader; Kafka answers an error first, which clients retry on.
  */
 export const metadata = defineHandler({
   api: Metadata,

@@ -11,14 +11,17 @@ type RequestTopics = RequestGroup['topics']
 type ResponseGroup = NonNullable<ResponseInput<typeof OffsetFetch>['groups']>[number]
 type ResponseTopic = ResponseGroup['topics'][number]
 
-/** From these versions on the request has a list of groups (KIP-709), ids in place of topic names (KIP-848), an error of its own. */
+/**
+ * From these versions on the request has a list of groups (KIP-709), ids in place of topic names (KIP-848), an error of
+ * its own.
+ */
 const groupsFromVersion = 8
 const idsFromVersion = 10
 const errorFromVersion = 2
 
 /**
- * Reads committed offsets. Nothing committed, or a group that nobody knows, is offset -1 with empty metadata and no error:
- * clients take it as the beginning of a new group.
+ * Reads committed offsets. Nothing committed, or a group that nobody knows, is offset -1 with empty metadata and no
+ * error: clients take it as the beginning of a new group.
  */
 export const offsetFetch = defineHandler({
   api: OffsetFetch,

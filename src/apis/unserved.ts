@@ -1,6 +1,7 @@
 /**
- * What a client hears that asks for a version which this broker does not serve, or for an API of which it serves none. Apache Kafka closes the connection, which
- * clients take for many other things; here the answer is UNSUPPORTED_VERSION (35), in the API's own shape.
+ * What a client hears that asks for a version which this broker does not serve, or for an API of which it serves none.
+ * Apache Kafka closes the connection, which clients take for many other things; here the answer is UNSUPPORTED_VERSION
+ * (35), in the API's own shape.
  */
 import { decodeRequest, encodeResponse } from '../../protocol/compile.ts'
 import { parseVersions } from '../../protocol/versions.ts'

@@ -12,8 +12,8 @@ const upgrade = 1
 const unsafeDowngrade = 3
 
 /**
- * Changes the levels of features. They follow from what this broker can do and stay as they are: the level of now is accepted,
- * any other is refused, those that Kafka knows with INVALID_UPDATE_VERSION too.
+ * Changes the levels of features. They follow from what this broker can do and stay as they are: the level of now is
+ * accepted, any other is refused, those that Kafka knows with INVALID_UPDATE_VERSION too.
  */
 export const updateFeatures = defineHandler({
   api: UpdateFeatures,

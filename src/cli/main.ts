@@ -6,7 +6,10 @@ import { CliFailure, exitStatus, type Cli } from './cli.ts'
 
 type AddCommand = (program: Command, cli: Cli) => void
 
-/** The commands in the order of the help, each with what loads its code: a broker needs none of the others, and starts sooner. */
+/**
+ * The commands in the order of the help, each with what loads its code: a broker needs none of the others, and starts
+ * sooner.
+ */
 const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   start: async () => (await import('./start-command.ts')).addStartCommand,
   link: async () => (await import('./link-commands.ts')).addLinkCommands,
@@ -20,7 +23,10 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   dump: async () => (await import('./dump-command.ts')).addDumpCommand,
 }
 
-/** Runs one command line (without `node` and the script). Resolves with the exit status; `start` resolves when the broker has stopped. */
+/**
+ * Runs one command line (without `node` and the script). Resolves with the exit status; `start` resolves when the
+ * broker has stopped.
+ */
 export async function run(args: readonly string[], cli: Cli): Promise<number> {
   const program = await buildProgram(args[0], cli)
   try {

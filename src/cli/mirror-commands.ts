@@ -246,7 +246,9 @@ async function waitUntilStopped(
   throw new CliFailure(`${topic}: not STOPPED after ${stopWaitMs / 1000} s, see titorelli mirror describe ${topic}`)
 }
 
-/** The largest lag of a partition; partitions that were never fetched from count as 0, as Confluent's list shows them. */
+/**
+ * The largest lag of a partition; partitions that were never fetched from count as 0, as Confluent's list shows them.
+ */
 function maxLag(mirror: MirrorData): bigint {
   return mirror.mirror_lags.reduce((max, { lag }) => (BigInt(lag) > max ? BigInt(lag) : max), 0n)
 }

@@ -11,7 +11,9 @@ import { MetadataError } from '../metadata/metadata-error.ts'
 import type { RunningBroker } from './banner.ts'
 import { CliFailure } from './cli.ts'
 
-/** Opens the broker. What a person can mend (a port in use, a folder in use, a wrong cluster id) becomes a CliFailure. */
+/**
+ * Opens the broker. What a person can mend (a port in use, a folder in use, a wrong cluster id) becomes a CliFailure.
+ */
 export async function runBroker(options: StartOptions): Promise<RunningBroker> {
   const { host, port, advertised, clusterId, brokerCount, brokerConfig: config } = options
   const dataDir = options.memory ? undefined : resolve(options.dataDir)

@@ -129,7 +129,10 @@ function stopSignal(): { readonly promise: Promise<void>; ignore(): void } {
   return { promise, ignore }
 }
 
-/** A signal may come while the broker opens: it waits for that as long as for a stop. A start that is cut off loses nothing. */
+/**
+ * A signal may come while the broker opens: it waits for that as long as for a stop. A start that is cut off loses
+ * nothing.
+ */
 async function openWithin(cli: Cli, opening: Promise<RunningBroker>, stopped: Promise<void>): Promise<RunningBroker> {
   const cutOff = stopped.then(async () => {
     cli.mustExit = true

@@ -5,7 +5,9 @@ import type { ConfigRow, ConfigValue, ValuesOf } from './config-table.ts'
 import { topicDefaultsOf } from './topic-config.ts'
 import type { TopicConfig } from './topic-config.ts'
 
-/** Every config of `typedBrokerConfigs` by its camelCase name, our own without their prefix, and what follows from them. */
+/**
+ * Every config of `typedBrokerConfigs` by its camelCase name, our own without their prefix, and what follows from them.
+ */
 export interface BrokerConfig extends ValuesOf<typeof typedBrokerConfigs> {
   /** What was set at the start, as text: the rest are defaults. */
   readonly explicit: ReadonlyMap<string, string>
@@ -27,7 +29,9 @@ export interface ConfigError {
 export type BrokerConfigResult =
   { readonly ok: true; readonly config: BrokerConfig } | { readonly ok: false; readonly errors: readonly ConfigError[] }
 
-/** Types and checks the values. Names that no table has are ignored; the caller decides whether that is worth a word. */
+/**
+ * Types and checks the values. Names that no table has are ignored; the caller decides whether that is worth a word.
+ */
 export function brokerConfigOf(values: ReadonlyMap<string, string>): BrokerConfigResult {
   const errors: ConfigError[] = []
   const explicit = new Map<string, string>()
@@ -50,8 +54,8 @@ export function brokerConfigOf(values: ReadonlyMap<string, string>): BrokerConfi
 }
 
 /**
- * The configuration with values that were set while the broker runs, the strongest last. They were checked when they were set;
- * one that no longer parses (a log written by a newer version) counts as not set.
+ * The configuration with values that were set while the broker runs, the strongest last. They were checked when they
+ * were set; one that no longer parses (a log written by a newer version) counts as not set.
  */
 export function withDynamicConfigs(
   config: BrokerConfig,

@@ -2,8 +2,8 @@
  * Kafka's other broker configs: known, so that a server.properties of a real cluster is understood and its mistakes are
  * found, and without effect here.
  *
- * The columns are those of Kafka's documentation: name, type, default, valid values, importance, update mode, and the release
- * where it is new.
+ * The columns are those of Kafka's documentation: name, type, default, valid values, importance, update mode, and the
+ * release where it is new.
  */
 import { tableOf } from './compact-rows.ts'
 import { securityConfigs } from './broker-security-configs.ts'

@@ -1,6 +1,6 @@
 /**
- * Broker configs of groups and transactions. `group.initial.rebalance.delay.ms` is 0, not Kafka's 3000: a test that starts one
- * consumer would wait three seconds for others.
+ * Broker configs of groups and transactions. `group.initial.rebalance.delay.ms` is 0, not Kafka's 3000: a test that
+ * starts one consumer would wait three seconds for others.
  */
 import { oneOfIgnoringCase } from './checks.ts'
 import type { ConfigTable } from './config-table.ts'

@@ -1,4 +1,7 @@
-/** Broker configs of the logs. Those that are defaults of topic configs act where these do: `broker-configs.ts` says so for them. */
+/**
+ * Broker configs of the logs. Those that are defaults of topic configs act where these do: `broker-configs.ts` says so
+ * for them.
+ */
 import type { ConfigTable } from './config-table.ts'
 
 const longMax = 9_223_372_036_854_775_807n

@@ -1,6 +1,6 @@
 /**
- * What a table of configs is: one row per config, from which parsing, defaults, checks, DescribeConfigs and `docs/configs.md`
- * follow. The TypeScript type of a parsed table is inferred from its rows.
+ * What a table of configs is: one row per config, from which parsing, defaults, checks, DescribeConfigs and
+ * `docs/configs.md` follow. The TypeScript type of a parsed table is inferred from its rows.
  *
  * Numbers of type LONG are bigint, so that Kafka's "never" (2^63-1) survives; INT, SHORT and DOUBLE are number.
  */

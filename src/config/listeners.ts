@@ -1,4 +1,6 @@
-/** `listeners` and `advertised.listeners`: which address a broker with one PLAINTEXT listener gets from Kafka's lists. */
+/**
+ * `listeners` and `advertised.listeners`: which address a broker with one PLAINTEXT listener gets from Kafka's lists.
+ */
 
 export interface Address {
   readonly host: string

@@ -1,9 +1,9 @@
 /** Java's `.properties` format, in which Kafka keeps its configuration and `meta.properties`. */
 
 /**
- * Parses a properties file: `key=value`, `key: value` or `key value`; comments after `#` or `!` at the start of a line; a
- * backslash at the end continues a line; the escapes are \t \n \r \f \uXXXX, any other character stands for itself. A key that
- * comes again replaces the earlier one. Spec: `java.util.Properties.load`.
+ * Parses a properties file: `key=value`, `key: value` or `key value`; comments after `#` or `!` at the start of a line;
+ * a backslash at the end continues a line; the escapes are \t \n \r \f \uXXXX, any other character stands for itself. A
+ * key that comes again replaces the earlier one. Spec: `java.util.Properties.load`.
  */
 export function parseProperties(text: string): Map<string, string> {
   const properties = new Map<string, string>()

@@ -16,8 +16,8 @@ export function topicConfigRow(name: string): ConfigRow | undefined {
 }
 
 /**
- * The typed configs of a topic. Overrides are text that was validated when it was stored; one that no longer parses, or whose
- * name is unknown (a log written by a newer version), counts as not set, so that its topic still opens.
+ * The typed configs of a topic. Overrides are text that was validated when it was stored; one that no longer parses, or
+ * whose name is unknown (a log written by a newer version), counts as not set, so that its topic still opens.
  */
 export function topicConfigOf(overrides: ReadonlyMap<string, string>, broker: BrokerConfig): TopicConfig {
   if (overrides.size === 0) return broker.topicDefaults
@@ -39,7 +39,10 @@ export function topicDefaultsOf(explicit: ReadonlyMap<string, string>, memoryBud
   return withLogForms(values, values['cleanupPolicy'] as readonly string[], memoryBudgetBytes)
 }
 
-/** The part of the memory budget that one decompressed batch may take, whatever its topic allows: Kafka's default is 2 GiB. */
+/**
+ * The part of the memory budget that one decompressed batch may take, whatever its topic allows: Kafka's default is 2
+ * GiB.
+ */
 const decompressedShare = 2n
 
 /** Brings the configs that the log wants in another form into it. */
@@ -84,7 +87,10 @@ export function inheritedValue(name: string, explicit: ReadonlyMap<string, strin
 
 const unitMs: Readonly<Record<string, bigint>> = { minutes: 60_000n, hours: 3_600_000n }
 
-/** Turns minutes and hours of a broker config into the milliseconds of the topic config. Less than nothing is "for ever". */
+/**
+ * Turns minutes and hours of a broker config into the milliseconds of the topic config. Less than nothing is "for
+ * ever".
+ */
 function inUnitOf(row: ConfigRow, synonym: string, value: ConfigValue): ConfigValue {
   if (row.type !== 'LONG') return value
   const factor = unitMs[synonym.slice(synonym.lastIndexOf('.') + 1)] ?? 1n

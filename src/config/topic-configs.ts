@@ -1,6 +1,7 @@
 /**
- * Every topic config of Kafka 4.4: checked, stored and shown, whether or not it acts here yet. A topic's own value wins over
- * the broker configs among its synonyms, the first of them that is set over the others, and those over the default.
+ * Every topic config of Kafka 4.4: checked, stored and shown, whether or not it acts here yet. A topic's own value wins
+ * over the broker configs among its synonyms, the first of them that is set over the others, and those over the
+ * default.
  */
 import { gzipLevel, throttledReplicas } from './checks.ts'
 import type { ConfigTable } from './config-table.ts'

@@ -1,6 +1,6 @@
 /**
- * The seam of coordinator state (groups, transactions): an append-only log of keyed records per shard. The embedded engine
- * keeps them in `__consumer_offsets` and `__transaction_state`, in Kafka's formats.
+ * The seam of coordinator state (groups, transactions): an append-only log of keyed records per shard. The embedded
+ * engine keeps them in `__consumer_offsets` and `__transaction_state`, in Kafka's formats.
  */
 import type { Fence, Result } from '../../storage/log-store.ts'
 
@@ -14,7 +14,10 @@ export interface CoordinatorRecord {
 }
 
 export interface CoordinatorStore {
-  /** Every record of a shard that is not compacted away, in order, many at a time: waiting for each would take half of the time. */
+  /**
+   * Every record of a shard that is not compacted away, in order, many at a time: waiting for each would take half of
+   * the time.
+   */
   load(kind: CoordinatorKind, shard: number): AsyncIterable<readonly CoordinatorRecord[]>
   /** Atomic per call: after a crash all of the records are there, or none. */
   append(kind: CoordinatorKind, shard: number, records: readonly CoordinatorRecord[], fence: Fence): Promise<Result>

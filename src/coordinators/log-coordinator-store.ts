@@ -1,6 +1,6 @@
 /**
- * The embedded CoordinatorStore: `__consumer_offsets` and `__transaction_state`, read and written through LogStore. Those
- * topics come into being with the first append; a shard without a topic is empty.
+ * The embedded CoordinatorStore: `__consumer_offsets` and `__transaction_state`, read and written through LogStore.
+ * Those topics come into being with the first append; a shard without a topic is empty.
  */
 import { buildBatchRef } from '../../protocol/records/build.ts'
 import { isControl, lastOffsetOf, splitBatches } from '../../protocol/records/batch.ts'
@@ -25,7 +25,10 @@ export interface InternalTopic {
   readonly configs: ReadonlyMap<string, string>
 }
 
-/** The internal topics as Kafka creates them. They belong to the broker: their replication factor is not the user's to fail on. */
+/**
+ * The internal topics as Kafka creates them. They belong to the broker: their replication factor is not the user's to
+ * fail on.
+ */
 export function internalTopicsOf(config: BrokerConfig): Record<CoordinatorKind, InternalTopic> {
   const compacted = (segmentBytes: number) =>
     new Map([

@@ -1,9 +1,9 @@
 /**
  * Runs coordinators: state machines whose state is rebuilt from records, one state per shard.
  *
- * An operation is a look at the state that says which records to append and what to answer. Once the records are committed
- * they are replayed into the state and the answer leaves; until then nobody sees them. When the append fails there is nothing
- * to roll back, because nothing was changed.
+ * An operation is a look at the state that says which records to append and what to answer. Once the records are
+ * committed they are replayed into the state and the answer leaves; until then nobody sees them. When the append fails
+ * there is nothing to roll back, because nothing was changed.
  */
 import { KafkaError } from '../errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
@@ -17,11 +17,14 @@ export interface Outcome<Response> {
   readonly response: Response
   /** Appended as one atomic batch, and replayed into the state once they are committed. */
   readonly records?: readonly CoordinatorRecord[]
-  /** Changes what no record carries (waiters, timers): runs after the replay, in the same turn; at once if there are no records. */
+  /**
+   * Changes what no record carries (waiters, timers): runs after the replay, in the same turn; at once if there are no
+   * records.
+   */
   readonly commit?: () => void
   /**
-   * Instead of `commit` and the response when the records could not be written. May throw a KafkaError, and without it the
-   * operation rejects with that of `error`.
+   * Instead of `commit` and the response when the records could not be written. May throw a KafkaError, and without it
+   * the operation rejects with that of `error`.
    */
   readonly abort?: (error: ErrorName) => Response
 }
@@ -47,8 +50,8 @@ export interface RuntimeParts<State, TimerEvent> {
   readonly logger: Logger
   readonly shardCount: number
   /**
-   * Numbers the loadings of a shard, so that appends of an earlier one are fenced off. Brokers between which shards move share
-   * one. Default: counts by itself.
+   * Numbers the loadings of a shard, so that appends of an earlier one are fenced off. Brokers between which shards
+   * move share one. Default: counts by itself.
    */
   readonly nextTerm?: () => number
 }
@@ -66,8 +69,8 @@ export class CoordinatorRuntime<State, TimerEvent> {
   }
 
   /**
-   * Rebuilds these shards, or every one. To be awaited before the first client is let in: some clients do not try again after
-   * COORDINATOR_LOAD_IN_PROGRESS. A shard that can't be read is logged and not served; the others are.
+   * Rebuilds these shards, or every one. To be awaited before the first client is let in: some clients do not try again
+   * after COORDINATOR_LOAD_IN_PROGRESS. A shard that can't be read is logged and not served; the others are.
    */
   async loadAll(shards: readonly number[] = this.#shards.map((_, index) => index)): Promise<void> {
     let next = 0
@@ -83,8 +86,8 @@ export class CoordinatorRuntime<State, TimerEvent> {
   }
 
   /**
-   * Stops serving a shard: its operations are answered NOT_COORDINATOR from now on, never as if it were empty. Resolves when
-   * no append of it is under way any more: whoever reads the records then reads all of them.
+   * Stops serving a shard: its operations are answered NOT_COORDINATOR from now on, never as if it were empty. Resolves
+   * when no append of it is under way any more: whoever reads the records then reads all of them.
    */
   unload(shard: number, error: ErrorName = 'NOT_COORDINATOR'): Promise<void> {
     return this.#shard(shard).unload(error)
@@ -92,8 +95,8 @@ export class CoordinatorRuntime<State, TimerEvent> {
 
   /**
    * Runs an operation that may append. It sees everything that was done before it; what comes behind it waits until its
-   * records are committed. Pipelined operations do not wait for each other: they must look only at what exclusive ones change.
-   * Rejects with a KafkaError.
+   * records are committed. Pipelined operations do not wait for each other: they must look only at what exclusive ones
+   * change. Rejects with a KafkaError.
    */
   write<Response>(
     shard: number,

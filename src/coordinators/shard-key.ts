@@ -1,4 +1,6 @@
-/** Which shard coordinates a key: the rule of Kafka, so that its tools and records agree with us about the partition. */
+/**
+ * Which shard coordinates a key: the rule of Kafka, so that its tools and records agree with us about the partition.
+ */
 
 /** Java's `String.hashCode`: over UTF-16 code units, in 32 bits. */
 export function javaHashCode(text: string): number {
@@ -7,7 +9,10 @@ export function javaHashCode(text: string): number {
   return hash
 }
 
-/** The partition of the internal topic that holds the key. The one hash whose opposite does not fit into 32 bits counts as 0. */
+/**
+ * The partition of the internal topic that holds the key. The one hash whose opposite does not fit into 32 bits counts
+ * as 0.
+ */
 export function shardOf(key: string, shardCount: number): number {
   const hash = javaHashCode(key)
   return hash === -2_147_483_648 ? 0 : Math.abs(hash) % shardCount

@@ -25,7 +25,10 @@ interface Append {
   failed(error: KafkaError): void
 }
 
-/** What clients hear when the records of an operation could not be written: what makes them look for the coordinator again. */
+/**
+ * What clients hear when the records of an operation could not be written: what makes them look for the coordinator
+ * again.
+ */
 const coordinatorErrors: Partial<Record<ErrorName, ErrorName>> = {
   UNKNOWN_TOPIC_OR_PARTITION: 'COORDINATOR_NOT_AVAILABLE',
   NOT_ENOUGH_REPLICAS: 'COORDINATOR_NOT_AVAILABLE',
@@ -37,7 +40,10 @@ const coordinatorErrors: Partial<Record<ErrorName, ErrorName>> = {
   INVALID_FETCH_SIZE: 'UNKNOWN_SERVER_ERROR',
 }
 
-/** One shard: its state while it is served, its queue, its timers. Each loading is a term; nothing of one reaches another. */
+/**
+ * One shard: its state while it is served, its queue, its timers. Each loading is a term; nothing of one reaches
+ * another.
+ */
 export class Shard<State, TimerEvent> {
   readonly #parts: RuntimeParts<State, TimerEvent>
   readonly #index: number

@@ -1,7 +1,7 @@
 /**
  * Everything through which the broker touches the world: time, files, sockets, chance, logs. Nothing below `bin/` and
- * `src/cli/` reaches for the real ones by itself (`test/tidy.test.ts`), so that a broker on memory disk, memory network and a
- * simulated clock is the same broker, deterministic.
+ * `src/cli/` reaches for the real ones by itself (`test/tidy.test.ts`), so that a broker on memory disk, memory network
+ * and a simulated clock is the same broker, deterministic.
  */
 import type { Disk } from '../../storage/disk.ts'
 import type { Uuid } from '../../protocol/schema.ts'
@@ -15,7 +15,10 @@ export interface Clock {
   nowMs(): number
   /** Never goes back; milliseconds from an arbitrary start, with fractions. */
   monotonicMs(): number
-  /** Runs `run` once after `delayMs`, which may exceed 2^31, give or take a millisecond. Timers do not keep the process alive. */
+  /**
+   * Runs `run` once after `delayMs`, which may exceed 2^31, give or take a millisecond. Timers do not keep the process
+   * alive.
+   */
   setTimer(delayMs: number, run: () => void): Timer
   /** Runs `run` in a later turn of the event loop, after I/O that is ready. */
   defer(run: () => void): void
@@ -58,8 +61,8 @@ export interface Socket {
   /** Hands over the events; nothing is delivered before. */
   start(handlers: SocketHandlers): void
   /**
-   * Writes all chunks in one corked write. They must not change before `onTaken`, called once, never from within: they have left,
-   * or never will. False when the caller should wait for `onDrain`.
+   * Writes all chunks in one corked write. They must not change before `onTaken`, called once, never from within: they
+   * have left, or never will. False when the caller should wait for `onDrain`.
    */
   write(chunks: readonly Uint8Array[], onTaken?: () => void): boolean
   /** Bytes written and not yet taken by the operating system. */

@@ -18,8 +18,8 @@ const firstFreePort = 49_152
 type Accept = (socket: Socket) => void
 
 /**
- * A network inside the process. What is written arrives in a later turn, copied, in pieces as a kernel would hand it over; a
- * receiver that pauses makes the sender's buffer grow. Hosts are names only: one namespace of ports.
+ * A network inside the process. What is written arrives in a later turn, copied, in pieces as a kernel would hand it
+ * over; a receiver that pauses makes the sender's buffer grow. Hosts are names only: one namespace of ports.
  */
 export class MemoryNetwork implements Network {
   readonly #clock: Pick<Clock, 'defer'>
@@ -69,7 +69,9 @@ export class MemoryNetwork implements Network {
     return this.#connections.size
   }
 
-  /** Breaks every open connection to `port`, or all of them: both sides see an error, and what was under way is lost. */
+  /**
+   * Breaks every open connection to `port`, or all of them: both sides see an error, and what was under way is lost.
+   */
   cut(port?: number): void {
     for (const connection of this.#connections) {
       if (port === undefined || connection.server.localPort === port) connection.cut()

@@ -24,8 +24,8 @@ interface ConnectOptions {
 }
 
 /**
- * Connects to whichever address of the name answers first. Node's own `autoSelectFamily` gives an address up after its short
- * attempt time, so a name with several far addresses may never connect; here slow attempts stay in the race.
+ * Connects to whichever address of the name answers first. Node's own `autoSelectFamily` gives an address up after its
+ * short attempt time, so a name with several far addresses may never connect; here slow attempts stay in the race.
  */
 export async function connectToAny(address: Address, options: ConnectOptions): Promise<Connected> {
   const race = new ConnectRace(address, options)

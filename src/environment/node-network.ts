@@ -36,14 +36,18 @@ async function listen(
   return { port, close: () => close(server) }
 }
 
-/** What Node keeps behind a connection. It is not documented; where it looks otherwise, Node reads into memory of its own. */
+/**
+ * What Node keeps behind a connection. It is not documented; where it looks otherwise, Node reads into memory of its
+ * own.
+ */
 interface Handle {
   readonly useUserBuffer?: unknown
 }
 
 /**
- * Lets an accepted connection read into given memory. Node offers that (`onread`) for sockets that a program makes itself, not for
- * those that a server hands out; so the connection moves to a socket of ours. Half of what receiving costs is saved by it.
+ * Lets an accepted connection read into given memory. Node offers that (`onread`) for sockets that a program makes
+ * itself, not for those that a server hands out; so the connection moves to a socket of ours. Half of what receiving
+ * costs is saved by it.
  */
 function readInto(tcp: TcpSocket): NodeSocket {
   const accepted = tcp as unknown as { _handle: Handle | null }

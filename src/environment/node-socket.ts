@@ -11,8 +11,8 @@ const writeSliceBytes = 256 * 1024
 const joinMaxBytes = 16 * 1024
 
 /**
- * A TCP connection. Writes of one turn leave together: they are collected and handed over when all that the turn set off has
- * run, so that answers that become ready together cost one system call.
+ * A TCP connection. Writes of one turn leave together: they are collected and handed over when all that the turn set
+ * off has run, so that answers that become ready together cost one system call.
  */
 export class NodeSocket implements Socket {
   readonly remoteAddress: string

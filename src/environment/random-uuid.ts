@@ -1,8 +1,9 @@
 import type { Uuid } from '../../protocol/schema.ts'
 
 /**
- * A version 4 UUID of 16 random bytes, as Kafka prints it. Kafka draws again while the text begins with '-', because tools
- * would take it for an option. The version bits also keep it apart from Kafka's reserved ids, which are almost all zeros.
+ * A version 4 UUID of 16 random bytes, as Kafka prints it. Kafka draws again while the text begins with '-', because
+ * tools would take it for an option. The version bits also keep it apart from Kafka's reserved ids, which are almost
+ * all zeros.
  */
 export function randomUuid(bytes: (count: number) => Uint8Array): Uuid {
   for (;;) {

@@ -1,11 +1,14 @@
 import type { SocketHandlers, SocketReader } from './environment.ts'
 
-/** What all connections read into before a reader says where to, and for receivers that do not say: it is emptied at once. */
+/**
+ * What all connections read into before a reader says where to, and for receivers that do not say: it is emptied at
+ * once.
+ */
 const shared = new Uint8Array(64 * 1024)
 
 /**
- * Where a connection reads to. Node can read into given memory (`onread`) only where that was said when the connection was made,
- * so this stands between Node and handlers that come later.
+ * Where a connection reads to. Node can read into given memory (`onread`) only where that was said when the connection
+ * was made, so this stands between Node and handlers that come later.
  */
 export class ReadTarget {
   #handlers: SocketHandlers | undefined

@@ -8,8 +8,8 @@ interface SimulatedTimer extends Timer {
 }
 
 /**
- * Time that stands still until it is told to go on, so that a test or a simulation of hours takes milliseconds and runs the
- * same way each time. Timers fire in the order of their times, those of the same time in the order they were set.
+ * Time that stands still until it is told to go on, so that a test or a simulation of hours takes milliseconds and runs
+ * the same way each time. Timers fire in the order of their times, those of the same time in the order they were set.
  *
  * Deferred work needs no time: it runs in the host's next turns, in order, also while time stands still.
  */
@@ -65,7 +65,9 @@ export class SimulatedClock implements Clock {
     return this.#timers.size
   }
 
-  /** Lets time pass: fires what becomes due on the way, and after each timer lets everything it started come to rest. */
+  /**
+   * Lets time pass: fires what becomes due on the way, and after each timer lets everything it started come to rest.
+   */
   async advance(byMs: number): Promise<void> {
     const untilMs = this.#elapsedMs + byMs
     await this.settle()

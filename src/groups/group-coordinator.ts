@@ -43,8 +43,8 @@ type State = GroupShardState
 type GroupTimers = Timers<GroupTimer>
 
 /**
- * Coordinates classic consumer groups and keeps committed offsets. Requests name topics, not their ids. Methods reject with a
- * KafkaError for what fails as a whole; JoinGroup and SyncGroup answer with the error in their answer.
+ * Coordinates classic consumer groups and keeps committed offsets. Requests name topics, not their ids. Methods reject
+ * with a KafkaError for what fails as a whole; JoinGroup and SyncGroup answer with the error in their answer.
  */
 export class GroupCoordinator {
   readonly #parts: GroupCoordinatorParts
@@ -75,7 +75,9 @@ export class GroupCoordinator {
     this.#forgetTopicsSoon((state) => offsets.offsetsOfGoneTopics(state, topicsById), shards)
   }
 
-  /** Serves these shards no more: members are sent to look for their coordinator. Resolves when no append is under way. */
+  /**
+   * Serves these shards no more: members are sent to look for their coordinator. Resolves when no append is under way.
+   */
   async unload(shards: readonly number[]): Promise<void> {
     await Promise.all(shards.map((shard) => this.#runtime.unload(shard)))
   }
@@ -228,7 +230,9 @@ export class GroupCoordinator {
     })
   }
 
-  /** Changes a group that is there. @throws KafkaError UNKNOWN_MEMBER_ID: nobody can be a member of a group that is not. */
+  /**
+   * Changes a group that is there. @throws KafkaError UNKNOWN_MEMBER_ID: nobody can be a member of a group that is not.
+   */
   #changeGroup<Response>(groupId: string, change: (draft: GroupDraft) => Response): Promise<Response> {
     return this.#runtime.write(this.shardOf(groupId), (state, timers) => {
       const group = state.groups.get(groupId)

@@ -17,8 +17,9 @@ export interface GroupCoordinatorsParts {
 const offsetsTopic = '__consumer_offsets'
 
 /**
- * Spreads the shards of the group coordinator over the brokers of this process: each belongs to the broker that leads its
- * partition of `__consumer_offsets`, and moves with it. A shard is served nowhere while it moves, never in two places.
+ * Spreads the shards of the group coordinator over the brokers of this process: each belongs to the broker that leads
+ * its partition of `__consumer_offsets`, and moves with it. A shard is served nowhere while it moves, never in two
+ * places.
  */
 export class GroupCoordinators {
   readonly #parts: GroupCoordinatorsParts

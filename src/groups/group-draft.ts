@@ -63,8 +63,8 @@ export interface DraftContext {
 }
 
 /**
- * A change of a group in the making: the steps of one operation, made on a copy. What it did to the world (answers, timers)
- * is only written down, in order, for when its records are committed.
+ * A change of a group in the making: the steps of one operation, made on a copy. What it did to the world (answers,
+ * timers) is only written down, in order, for when its records are committed.
  */
 export class GroupDraft {
   readonly base: Group
@@ -83,7 +83,10 @@ export class GroupDraft {
   subscribedTopics: ReadonlySet<string> | null
   readonly effects: GroupEffect[] = []
   readonly records: CoordinatorRecord[] = []
-  /** What becomes of the group when the records could not be written; its own records are not. Without it: nothing happened. */
+  /**
+   * What becomes of the group when the records could not be written; its own records are not. Without it: nothing
+   * happened.
+   */
   onFailure: ((error: ErrorName) => GroupDraft) | undefined
 
   constructor(base: Group, context: DraftContext) {

@@ -112,7 +112,10 @@ export class GroupMachine implements CoordinatorMachine<GroupShardState, GroupTi
     timers.set(timerKey(expiry), Number(this.#parts.config.offsetsRetentionCheckIntervalMs), expiry)
   }
 
-  /** Forgets expired offsets, and empty groups that are left without any. What does not fit into one append waits for its turn. */
+  /**
+   * Forgets expired offsets, and empty groups that are left without any. What does not fit into one append waits for
+   * its turn.
+   */
   #expire(state: GroupShardState, timers: Timers<GroupTimer>): Outcome<void> {
     const { config, nowMs } = this.#parts
     const now = { nowMs: nowMs(), retentionMs: BigInt(config.offsetsRetentionMinutes) * msPerMinute }

@@ -1,6 +1,6 @@
 /**
- * Groups and committed offsets as Kafka writes them into `__consumer_offsets`: an int16 and a message, in key and value. The
- * number in the key is the type of the record, that in the value the version of the message.
+ * Groups and committed offsets as Kafka writes them into `__consumer_offsets`: an int16 and a message, in key and
+ * value. The number in the key is the type of the record, that in the value the version of the message.
  */
 import { decodeRecord, encodeRecord, parseVersions } from '../../protocol/compile.ts'
 import { Reader } from '../../protocol/reader.ts'
@@ -32,7 +32,9 @@ export interface CommittedOffset {
   readonly offset: bigint
   /** -1 where unknown. */
   readonly leaderEpoch: number
-  /** Of the topic that it was committed for, zero where unknown: a topic that comes later under its name is another one. */
+  /**
+   * Of the topic that it was committed for, zero where unknown: a topic that comes later under its name is another one.
+   */
   readonly topicId: Uuid
   readonly metadata: string
   readonly commitTimestampMs: bigint

@@ -1,6 +1,6 @@
 /**
- * A classic group as a value: each change makes a new one. What a restart brings back is in its records; who waits for an
- * answer, who was promised a member id and the states between two assignments are not.
+ * A classic group as a value: each change makes a new one. What a restart brings back is in its records; who waits for
+ * an answer, who was promised a member id and the states between two assignments are not.
  */
 import assert from 'node:assert/strict'
 import type { JoinGroup } from '../../protocol/apis/join-group.ts'
@@ -112,7 +112,10 @@ export function staticMemberOf(members: ReadonlyMap<string, Member>, groupInstan
   return undefined
 }
 
-/** Whether offsets of that topic must stay because the group reads it. A consumer group that can't be looked into reads all. */
+/**
+ * Whether offsets of that topic must stay because the group reads it. A consumer group that can't be looked into reads
+ * all.
+ */
 export function isSubscribedTo(group: Group, topicName: string): boolean {
   return group.subscribedTopics?.has(topicName) ?? group.protocolType === consumerProtocolType
 }

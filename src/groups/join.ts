@@ -17,7 +17,10 @@ export interface JoinContext {
   readonly waiter: Waiter<JoinAnswer>
 }
 
-/** A newcomer may take so long until it knows who it is, in milliseconds: its request is parked, it can't send heartbeats. */
+/**
+ * A newcomer may take so long until it knows who it is, in milliseconds: its request is parked, it can't send
+ * heartbeats.
+ */
 const newMemberJoinTimeoutMs = 300_000
 /** From this version on a newcomer is first given a member id, with which it joins again (KIP-394). */
 const memberIdRequiredFromVersion = 4
@@ -113,7 +116,8 @@ function joinAgain(draft: GroupDraft, request: JoinRequest, { waiter }: JoinCont
       if (!isChanged) return draft.answerJoin(waiter, joined(draft, memberId))
       return updateMember(draft, request, member, waiter)
     case 'Stable':
-      // The leader joins again when something of which members do not know has changed, such as the partitions of a topic.
+      // The leader joins again when something of which members do not know has changed, such as the partitions of a
+      // topic.
       if (draft.leaderId === memberId || isChanged) return updateMember(draft, request, member, waiter)
       return draft.answerJoin(waiter, joined(draft, memberId))
     default:

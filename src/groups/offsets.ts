@@ -40,7 +40,9 @@ export interface TopicErrors {
 
 const maxTimestampMs = 9_223_372_036_854_775_807n
 
-/** From this version of OffsetCommit on, a commit of a generation to a group that is not there is answered by that name. */
+/**
+ * From this version of OffsetCommit on, a commit of a generation to a group that is not there is answered by that name.
+ */
 const groupNotFoundFromVersion = 9
 
 /** Who may commit. An old generation and a fenced static member never may. @throws KafkaError */
@@ -110,8 +112,8 @@ export interface FetchedOffsets {
 }
 
 /**
- * The committed offsets of the topics, or all of the group where `topics` is null. A group that nobody knows has none. What was
- * committed for another topic of the same name does not count where the asker means one by its id.
+ * The committed offsets of the topics, or all of the group where `topics` is null. A group that nobody knows has none.
+ * What was committed for another topic of the same name does not count where the asker means one by its id.
  */
 export function fetchOffsets(
   state: GroupShardState,
@@ -181,7 +183,10 @@ export interface OffsetEntry extends OffsetPlace {
   readonly committed: CommittedOffset
 }
 
-/** The offsets of topics that were deleted, by name and id, in all groups of the shard; not those of a later topic of that name. */
+/**
+ * The offsets of topics that were deleted, by name and id, in all groups of the shard; not those of a later topic of
+ * that name.
+ */
 export function offsetsOfTopics(state: GroupShardState, topics: ReadonlyMap<string, Uuid>): OffsetEntry[] {
   const entries: OffsetEntry[] = []
   for (const [groupId, offsets] of state.offsets) {
@@ -217,8 +222,9 @@ export function forgetOffsets(state: GroupShardState, entries: readonly OffsetEn
 }
 
 /**
- * Tombstones for the offsets of a group that have expired, and whether none is left after them (KIP-211). Offsets of a group
- * count from when it became empty, those without members from their commit; a consumer group keeps those of topics it reads.
+ * Tombstones for the offsets of a group that have expired, and whether none is left after them (KIP-211). Offsets of a
+ * group count from when it became empty, those without members from their commit; a consumer group keeps those of
+ * topics it reads.
  */
 export function expireOffsets(
   state: GroupShardState,

@@ -1,4 +1,7 @@
-/** The steps between two assignments of a group: members are asked to join again, make up a generation, and wait for its leader. */
+/**
+ * The steps between two assignments of a group: members are asked to join again, make up a generation, and wait for its
+ * leader.
+ */
 import type { ErrorName } from '../../protocol/errors.ts'
 import { metadataOf, noAssignment, type JoinAnswer, type Member, type SyncAnswer } from './group.ts'
 import { joinFailure, syncFailure, type GroupDraft } from './group-draft.ts'
@@ -27,7 +30,10 @@ function startInitialDelay(draft: GroupDraft): void {
   draft.setTimer({ kind: 'initialJoin', groupId: draft.groupId, delayMs, remainingMs }, delayMs)
 }
 
-/** The delay of the first rebalance is over: it begins again when somebody came, as long as the rebalance timeout allows. */
+/**
+ * The delay of the first rebalance is over: it begins again when somebody came, as long as the rebalance timeout
+ * allows.
+ */
 export function endInitialDelay(draft: GroupDraft, delayMs: number, remainingMs: number): void {
   if (!draft.hasNewMember || remainingMs === 0) {
     completeJoin(draft)

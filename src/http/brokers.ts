@@ -1,4 +1,7 @@
-/** Paths of our own: the brokers of the process, taken down and up, and leaders moved, for tests of what clients do then. */
+/**
+ * Paths of our own: the brokers of the process, taken down and up, and leaders moved, for tests of what clients do
+ * then.
+ */
 import type { FastifyInstance } from 'fastify'
 import type { BrokerState } from '../topics/live-brokers.ts'
 import { HttpError } from './errors.ts'

@@ -1,5 +1,6 @@
 /**
- * Errors of the HTTP API: always the body `{"error_code": number, "message": string}`, codes as Confluent's REST v3 gives them.
+ * Errors of the HTTP API: always the body `{"error_code": number, "message": string}`, codes as Confluent's REST v3
+ * gives them.
  */
 import type { ErrorName } from '../../protocol/errors.ts'
 import { KafkaError } from '../errors.ts'

@@ -1,4 +1,7 @@
-/** A path of our own: committed offsets of a group are set from outside, as `kafka-consumer-groups --reset-offsets` does. */
+/**
+ * A path of our own: committed offsets of a group are set from outside, as `kafka-consumer-groups --reset-offsets`
+ * does.
+ */
 import type { FastifyInstance } from 'fastify'
 import { OffsetCommit } from '../../protocol/apis/offset-commit.ts'
 import { errorCodes, errorNameOf } from '../../protocol/errors.ts'

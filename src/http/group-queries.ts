@@ -1,4 +1,7 @@
-/** What the Kafka APIs know of groups, put together: members with what is assigned to them, offsets with the ends of logs. */
+/**
+ * What the Kafka APIs know of groups, put together: members with what is assigned to them, offsets with the ends of
+ * logs.
+ */
 import { DescribeGroups } from '../../protocol/apis/describe-groups.ts'
 import { OffsetFetch } from '../../protocol/apis/offset-fetch.ts'
 import { decodeRecord } from '../../protocol/compile.ts'

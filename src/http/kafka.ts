@@ -1,4 +1,7 @@
-/** How routes ask the Kafka APIs of this process, so that HTTP and Kafka clients get the same checks and the same answers. */
+/**
+ * How routes ask the Kafka APIs of this process, so that HTTP and Kafka clients get the same checks and the same
+ * answers.
+ */
 import { errorNameOf } from '../../protocol/errors.ts'
 import type { Api, RequestInput, ResponseOf } from '../../protocol/schema.ts'
 import { KafkaError } from '../errors.ts'

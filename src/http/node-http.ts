@@ -1,6 +1,6 @@
 /**
- * The door to the HTTP API: fastify costs 80 ms and 25 MB, so that it is loaded only where the API is on. The Kafka listener
- * answers first; this opens right after.
+ * The door to the HTTP API: fastify costs 80 ms and 25 MB, so that it is loaded only where the API is on. The Kafka
+ * listener answers first; this opens right after.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { HttpParts } from './parts.ts'
@@ -18,7 +18,9 @@ export interface HttpServer {
   close(): Promise<void>
 }
 
-/** Loading keeps the event loop busy: who waits for the Kafka listener, trying every few milliseconds, gets in before. */
+/**
+ * Loading keeps the event loop busy: who waits for the Kafka listener, trying every few milliseconds, gets in before.
+ */
 const letInMs = 20
 
 /** Serves the HTTP API. Rejects with a NetworkError when the address can't be listened at. */

@@ -7,7 +7,9 @@ import type { HttpParts } from './parts.ts'
 export const ownPath = '/titorelli/v1/clusters/:clusterId'
 export const clusterPath = '/kafka/v3/clusters/:clusterId'
 
-/** Builds the `self` and `related` links of an answer: the address the client used, then the path, each segment encoded. */
+/**
+ * Builds the `self` and `related` links of an answer: the address the client used, then the path, each segment encoded.
+ */
 export function urlOf(request: FastifyRequest, ...segments: readonly string[]): string {
   return `${request.protocol}://${request.host}/kafka/v3/clusters${segments.map((one) => `/${encodeURIComponent(one)}`).join('')}`
 }

@@ -1,6 +1,6 @@
 /**
- * The HTTP API: Confluent's REST v3 shapes for clusters, topics, links and mirrors, and paths of our own under /titorelli/v1.
- * Fastify owns its listener; nothing else in `src/` but the Kafka network does.
+ * The HTTP API: Confluent's REST v3 shapes for clusters, topics, links and mirrors, and paths of our own under
+ * /titorelli/v1. Fastify owns its listener; nothing else in `src/` but the Kafka network does.
  */
 import assert from 'node:assert/strict'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'

@@ -1,13 +1,16 @@
 /**
- * Checks requests against the schemas of their routes with Fastify's own compiler, which is loaded, and a schema compiled, when a
- * request first needs it. At the start it would cost 70 ms and 10 MB for the schemas of all routes.
+ * Checks requests against the schemas of their routes with Fastify's own compiler, which is loaded, and a schema
+ * compiled, when a request first needs it. At the start it would cost 70 ms and 10 MB for the schemas of all routes.
  */
 import { createRequire } from 'node:module'
 import type { FastifyServerOptions } from 'fastify'
 import { toJson } from '../json.ts'
 
 type Factories = NonNullable<NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']>
-/** What Fastify uses of a validator: false, and why, for data that does not fit. It may change the data: defaults, coercion. */
+/**
+ * What Fastify uses of a validator: false, and why, for data that does not fit. It may change the data: defaults,
+ * coercion.
+ */
 interface Validate {
   (data: unknown): unknown
   errors?: unknown

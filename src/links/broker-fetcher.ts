@@ -1,6 +1,6 @@
 /**
- * The fetches of one link from one source broker: one loop, one fetch session, all partitions that this broker leads. The next
- * fetch leaves as soon as an answer is there; the logs write meanwhile.
+ * The fetches of one link from one source broker: one loop, one fetch session, all partitions that this broker leads.
+ * The next fetch leaves as soon as an answer is there; the logs write meanwhile.
  */
 import type { Clock, Logger } from '../environment/environment.ts'
 import type { MemoryBudget } from '../network/memory-budget.ts'
@@ -10,7 +10,10 @@ import type { MirrorPartition } from './mirror-partition.ts'
 
 /** How long to wait for memory before asking again. */
 const memoryRetryMs = 10
-/** What a fetch of an idle source reserves: it grows while answers are full, so that many idle ones leave room for others. */
+/**
+ * What a fetch of an idle source reserves: it grows while answers are full, so that many idle ones leave room for
+ * others.
+ */
 const idleBytes = 65_536
 
 export interface FetcherParts {
@@ -162,7 +165,9 @@ export class BrokerFetcher {
     return outcome
   }
 
-  /** What was served goes to the end of the next full request, so that the others come first where the answer is full. */
+  /**
+   * What was served goes to the end of the next full request, so that the others come first where the answer is full.
+   */
   #putLast(partition: MirrorPartition): void {
     const topic = this.#partitions.get(partition)
     if (!topic) return

@@ -1,6 +1,6 @@
 /**
- * The configs of a link: Cluster Linking's names and defaults. A row without `acts` has no effect yet; setting it to anything
- * but its default is refused by name, so that nobody relies on what does not happen.
+ * The configs of a link: Cluster Linking's names and defaults. A row without `acts` has no effect yet; setting it to
+ * anything but its default is refused by name, so that nobody relies on what does not happen.
  */
 import {
   parseValue,

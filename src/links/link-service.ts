@@ -77,7 +77,10 @@ export interface LinkConfigEntry {
 export interface MirrorPartitionDescription {
   readonly partitionIndex: number
   readonly state: 'ACTIVE' | 'PAUSED' | 'PENDING' | 'IN_ERROR' | 'STOPPED'
-  /** Records between the mirror's end and the source's high watermark as last seen; -1 before the first fetch; never below -1. */
+  /**
+   * Records between the mirror's end and the source's high watermark as last seen; -1 before the first fetch; never
+   * below -1.
+   */
   readonly lag: bigint
   /** The source's high watermark as last seen: every offset below the mirror's end is readable here. */
   readonly lastSourceFetchOffset: bigint

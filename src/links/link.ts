@@ -1,6 +1,6 @@
 /**
- * One link while it runs: asks its source for topics and leaders, gives each partition to the fetcher of its leader, and says
- * whether the source can be reached.
+ * One link while it runs: asks its source for topics and leaders, gives each partition to the fetcher of its leader,
+ * and says whether the source can be reached.
  */
 import { zeroUuid, type Uuid } from '../../protocol/schema.ts'
 import type { LinkImage } from '../metadata/metadata-store.ts'

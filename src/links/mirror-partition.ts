@@ -1,6 +1,6 @@
 /**
- * One partition of a mirror while its link copies it. Its only memory of progress is the mirror's own log end; what is kept
- * here beside it is where the next fetch goes on while earlier batches are still being written.
+ * One partition of a mirror while its link copies it. Its only memory of progress is the mirror's own log end; what is
+ * kept here beside it is where the next fetch goes on while earlier batches are still being written.
  */
 import assert from 'node:assert/strict'
 import { errorNameOf } from '../../protocol/errors.ts'
@@ -176,8 +176,9 @@ export class MirrorPartition {
   }
 
   /**
-   * Takes one answer to `position`. The promise, where there is one, resolves when the bytes of the answer are not needed any
-   * more; it never rejects. `dropped`: nothing of the answer was used, so that the source has to tell it again.
+   * Takes one answer to `position`. The promise, where there is one, resolves when the bytes of the answer are not
+   * needed any more; it never rejects. `dropped`: nothing of the answer was used, so that the source has to tell it
+   * again.
    */
   receive(fetched: FetchedPartition, position: FetchPosition, version: number): Promise<void> | 'dropped' | undefined {
     if (this.#activity !== 'fetching' || position.fetchOffset !== this.#nextOffset) return 'dropped'
@@ -280,7 +281,10 @@ export class MirrorPartition {
     return undefined
   }
 
-  /** Follows the source's log start: what is gone there goes here, as far as it is mirrored; the rest when it is written. */
+  /**
+   * Follows the source's log start: what is gone there goes here, as far as it is mirrored; the rest when it is
+   * written.
+   */
   #follow(sourceLogStart: bigint): void {
     if (sourceLogStart > this.sourceLogStart) this.sourceLogStart = sourceLogStart
     this.#followLogStart()
@@ -338,7 +342,8 @@ export class MirrorPartition {
     this.#pendingBytes += sizeBytes
     this.#nextOffset = lastOffsetOf(last) + 1n
     this.#lastEpoch = last.partitionLeaderEpoch
-    // Far behind the source: whoever follows the mirror is not served from memory then, but nothing is copied into it either.
+    // Far behind the source: whoever follows the mirror is not served from memory then, but nothing is copied into it
+    // either.
     const isBulk = this.#nextOffset < this.sourceHighWatermark
     const mode = { kind: 'preserve', expectedLogEndOffset, isBulk } as const
     const entry = { log: this.log, batches, mode, origin: 'mirror', fence } as const

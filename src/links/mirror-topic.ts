@@ -1,6 +1,7 @@
 /**
- * One mirror topic while its link runs: its partitions, what the source says of its topic, and what keeps it from mirroring.
- * What is for good (FAILED, PAUSED, PENDING_STOPPED) is in the metadata image; what passes by itself is here.
+ * One mirror topic while its link runs: its partitions, what the source says of its topic, and what keeps it from
+ * mirroring. What is for good (FAILED, PAUSED, PENDING_STOPPED) is in the metadata image; what passes by itself is
+ * here.
  */
 import { zeroUuid, type Uuid } from '../../protocol/schema.ts'
 import { errorCodes, errorNameOf } from '../../protocol/errors.ts'
@@ -181,9 +182,9 @@ export class MirrorTopic implements PartitionOwner {
   }
 
   /**
-   * Without topic ids, a leader epoch that goes back tells a topic that was created anew. A broker that hears late of an
-   * election tells the same, so that it is believed only when it lasts; meanwhile nothing is taken before histories were
-   * compared.
+   * Without topic ids, a leader epoch that goes back tells a topic that was created anew. A broker that hears late of
+   * an election tells the same, so that it is believed only when it lasts; meanwhile nothing is taken before histories
+   * were compared.
    */
   #epochWentBack(remote: RemoteTopic): { error: MirrorTopicError; reason: string } | undefined {
     const { partitionIndex, leaderEpoch } =
@@ -314,7 +315,9 @@ export class MirrorTopic implements PartitionOwner {
     this.#check(partition, this.#beginWithin(partition))
   }
 
-  /** An empty log that was made to begin somewhere takes a batch that reaches in there; one that was emptied does not. */
+  /**
+   * An empty log that was made to begin somewhere takes a batch that reaches in there; one that was emptied does not.
+   */
   async #beginWithin(partition: MirrorPartition): Promise<void> {
     await partition.idle()
     const { logEndOffset } = this.#parts.logs.view(partition.log)

@@ -1,6 +1,6 @@
 /**
- * Which topic configs a mirror takes over from its source. Cluster Linking's rule: some always equal the source's and can't
- * be changed here, all others are this cluster's own.
+ * Which topic configs a mirror takes over from its source. Cluster Linking's rule: some always equal the source's and
+ * can't be changed here, all others are this cluster's own.
  */
 
 /** Always equal to the source's value, also where that is its broker's default. */
@@ -24,7 +24,10 @@ export function isAlwaysSynced(name: string): boolean {
   return always.has(name)
 }
 
-/** The overrides a mirror has: its own ones, with the synced ones as the source has them. Sources too old for one leave it out. */
+/**
+ * The overrides a mirror has: its own ones, with the synced ones as the source has them. Sources too old for one leave
+ * it out.
+ */
 export function syncedOverrides(
   own: ReadonlyMap<string, string>,
   source: ReadonlyMap<string, string | null>,

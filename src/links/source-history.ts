@@ -1,5 +1,6 @@
 /**
- * Compares what a mirror partition holds with what its source says of its own history, before anything more is appended.
+ * Compares what a mirror partition holds with what its source says of its own history, before anything more is
+ * appended.
  */
 import { errorCodes, errorNameOf } from '../../protocol/errors.ts'
 import type { Remote, RemoteTopic } from '../remote/remote.ts'
@@ -16,8 +17,8 @@ export interface HistoryQuestion {
 }
 
 /**
- * The source refused the fetch offset. Either its log begins behind it (a gap, or a mirror that has not begun), or it ends
- * before it (the source lost records), or it does not know the epoch that was named with it.
+ * The source refused the fetch offset. Either its log begins behind it (a gap, or a mirror that has not begun), or it
+ * ends before it (the source lost records), or it does not know the epoch that was named with it.
  */
 export async function findWhyOutOfRange(question: HistoryQuestion): Promise<void> {
   const { partition, source, remote } = question
@@ -73,7 +74,8 @@ function truncated({ mirror, partition }: HistoryQuestion, sourceEnd: bigint): v
 }
 
 /**
- * For sources that do not compare histories in a fetch (before Fetch v12): asks where the epoch of our last record ends.
+ * For sources that do not compare histories in a fetch (before Fetch v12): asks where the epoch of our last record
+ * ends.
  */
 export async function validateHistory({ mirror, partition, source, remote }: HistoryQuestion): Promise<void> {
   const { partitionIndex, lastEpoch, nextOffset, historyChanges } = partition

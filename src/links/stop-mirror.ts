@@ -1,6 +1,6 @@
 /**
- * How a mirror becomes an ordinary topic: one durable decision, then steps that can be taken again after a crash at any place
- * and end the same.
+ * How a mirror becomes an ordinary topic: one durable decision, then steps that can be taken again after a crash at any
+ * place and end the same.
  *
  *   decided   MirrorState PENDING_STOPPED, with what is mirrored of each partition
  *   fenced    the link can append nothing more
@@ -33,8 +33,8 @@ export type StopStep = (typeof stopSteps)[number]
 export type StopListener = (step: StopStep, topicId: Uuid) => void
 
 /**
- * Decides the stop. The caller has made sure that nothing is fetched any more and no append is under way, so that the ends
- * which the decision names are final.
+ * Decides the stop. The caller has made sure that nothing is fetched any more and no append is under way, so that the
+ * ends which the decision names are final.
  */
 export async function decideStop(
   parts: LinkParts,
@@ -43,7 +43,8 @@ export async function decideStop(
 ): Promise<MetadataResult> {
   const { logs, metadata, environment } = parts
   const found = topic.partitions.map(({ partitionIndex }) => logs.find({ topicId: topic.topicId, partitionIndex }))
-  // A crash of the machine after the decision must not take what the decision names. A log whose disk fails is decided as it is.
+  // A crash of the machine after the decision must not take what the decision names. A log whose disk fails is decided
+  // as it is.
   await Promise.all(found.flatMap((log) => (log ? [logs.flush(log)] : [])))
   const ends: MirrorPartitionEnd[] = topic.partitions.map(({ partitionIndex }, index) => {
     const log = found[index]
@@ -65,8 +66,8 @@ export async function decideStop(
 }
 
 /**
- * Takes all steps after the decision. Resolves with undefined when the mirror is STOPPED, else with why not: the caller tries
- * again later.
+ * Takes all steps after the decision. Resolves with undefined when the mirror is STOPPED, else with why not: the caller
+ * tries again later.
  */
 export async function completeStop(
   parts: LinkParts,

@@ -1,6 +1,6 @@
 /**
- * Compares two logs batch by batch: each header byte and each record byte. Batches are found by their offsets, so that a
- * missing one is told once, and not as a difference of everything behind it.
+ * Compares two logs batch by batch: each header byte and each record byte. Batches are found by their offsets, so that
+ * a missing one is told once, and not as a difference of everything behind it.
  */
 import { Buffer } from 'node:buffer'
 import {
@@ -19,8 +19,8 @@ export interface Agreement {
   /** Everything below is equal. */
   offset: bigint
   /**
-   * The base offset of the last equal batch: a second look begins there, and sees what stands behind that batch. Undefined
-   * before the first, and after retention has moved the range.
+   * The base offset of the last equal batch: a second look begins there, and sees what stands behind that batch.
+   * Undefined before the first, and after retention has moved the range.
    */
   resumeOffset: bigint | undefined
   batches: number

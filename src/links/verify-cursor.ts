@@ -10,8 +10,8 @@ interface HeldChunk {
 }
 
 /**
- * The batches of one log in a range, in the order of the log, with one chunk read ahead. Ends at the first batch at or beyond
- * the end of the range.
+ * The batches of one log in a range, in the order of the log, with one chunk read ahead. Ends at the first batch at or
+ * beyond the end of the range.
  */
 export class BatchCursor {
   readonly #reader: ChunkReader

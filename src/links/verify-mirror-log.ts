@@ -11,8 +11,8 @@ import {
 } from './verify-parts.ts'
 
 /**
- * Reads the mirror's own log. Each read begins once more with the last batch of the one before: a batch that stands in the log
- * twice, or too late, lies behind it, and a search for the next offset would pass it by.
+ * Reads the mirror's own log. Each read begins once more with the last batch of the one before: a batch that stands in
+ * the log twice, or too late, lies behind it, and a search for the next offset would pass it by.
  */
 export class MirrorLogReader implements ChunkReader {
   readonly #job: VerifyJob

@@ -1,14 +1,15 @@
 /**
- * Settles by records what of a compacted partition is not equal by batches. Each side may have cleaned what the other has not
- * yet, so a record that only one side has is accounted for by
+ * Settles by records what of a compacted partition is not equal by batches. Each side may have cleaned what the other
+ * has not yet, so a record that only one side has is accounted for by
  *
  *   - a later record with the same key, on either side, also beyond the compared range
  *   - the abort of its transaction
  *   - its being a marker, or a record without a key, which cleaning drops
  *   - its being a tombstone, when the other side has no older record of its key either
  *
- * and what both sides have must be the same: key, value, headers, timestamp, leader epoch, producer. Keys that wait for a later
- * record are kept in memory up to a limit; beyond it the logs are read several times, each time for a share of the keys.
+ * and what both sides have must be the same: key, value, headers, timestamp, leader epoch, producer. Keys that wait for
+ * a later record are kept in memory up to a limit; beyond it the logs are read several times, each time for a share of
+ * the keys.
  */
 import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
@@ -149,8 +150,8 @@ async function* readAll(
 }
 
 /**
- * Both logs from an offset up to their ends as of now. The reading begins with the last equal batch, in front of `from`: one
- * that stands there twice would be passed by otherwise.
+ * Both logs from an offset up to their ends as of now. The reading begins with the last equal batch, in front of
+ * `from`: one that stands there twice would be passed by otherwise.
  */
 async function openCursors(
   job: VerifyJob,

@@ -1,4 +1,6 @@
-/** Which records that only one of two compacted logs has are accounted for: by a later record of their key, or an abort. */
+/**
+ * Which records that only one of two compacted logs has are accounted for: by a later record of their key, or an abort.
+ */
 import type { BatchRef } from '../../protocol/records/batch.ts'
 import type { DecodedRecord } from '../../protocol/records/record.ts'
 

@@ -1,6 +1,6 @@
 /**
- * `mirror verify`: compares a mirror topic with its source while mirroring goes on. Only what both logs hold when it starts is
- * compared; whatever can't be read or is in doubt ends in 'unknown', never in 'identical'.
+ * `mirror verify`: compares a mirror topic with its source while mirroring goes on. Only what both logs hold when it
+ * starts is compared; whatever can't be read or is in doubt ends in 'unknown', never in 'identical'.
  */
 import type { VerifyDifference, VerifyEvent } from './link-service.ts'
 import { type CompareOutcome, compareSome } from './verify-batches.ts'
@@ -37,9 +37,9 @@ const maxSuspicions = 10
 type VerifyResult = Extract<VerifyEvent, { kind: 'result' }>
 
 /**
- * Compares partition after partition, each from the higher of both log starts to the lower of both ends as of now (or the
- * recorded stop offset). Progress comes for every partition at least at its start and its end; the last event is the result,
- * also after an abort of the signal. Holds a few chunks of memory, counted as the links'.
+ * Compares partition after partition, each from the higher of both log starts to the lower of both ends as of now (or
+ * the recorded stop offset). Progress comes for every partition at least at its start and its end; the last event is
+ * the result, also after an abort of the signal. Holds a few chunks of memory, counted as the links'.
  */
 export async function* verifyMirror(
   parts: VerifyParts,
@@ -131,8 +131,8 @@ class Summary {
 }
 
 /**
- * The range of each partition. The mirror is looked at first: what it holds then lies below the high watermark that the source
- * tells afterwards.
+ * The range of each partition. The mirror is looked at first: what it holds then lies below the high watermark that the
+ * source tells afterwards.
  */
 async function openRuns(job: VerifyJob, source: VerifySource): Promise<(PartitionRun | Failed)[] | Failed> {
   const views = job.task.partitions.map((partition) => findView(job, partition))
@@ -209,8 +209,8 @@ async function* compareOnce(
 }
 
 /**
- * The range is equal: what of the ends beyond it? A mirror that is behind is no difference. One that is ahead of its source
- * has records of its own, or the source has lost some.
+ * The range is equal: what of the ends beyond it? A mirror that is behind is no difference. One that is ahead of its
+ * source has records of its own, or the source has lost some.
  */
 function beyond(job: VerifyJob, source: VerifySource, run: PartitionRun): PartitionVerdict | undefined {
   const { partition, sourceEndOffset, mirrorEndOffset } = run

@@ -1,6 +1,6 @@
 /**
- * Says in the log what became of topics, links and mirrors, whoever asked for it: what an operator wants to have read when he
- * looks at a broker at night. Of configs it says the names only, because their values may be secrets.
+ * Says in the log what became of topics, links and mirrors, whoever asked for it: what an operator wants to have read
+ * when he looks at a broker at night. Of configs it says the names only, because their values may be secrets.
  */
 import type { Logger } from '../environment/environment.ts'
 import type { LinkImage, MetadataImage, MetadataStore, TopicImage } from './metadata-store.ts'

@@ -27,8 +27,8 @@ export function metadataVersionRecord(): MetadataRecord {
 }
 
 /**
- * In an order in which each record finds what it names. Replaying them gives an equal image; the offset is not among them.
- * `nodeId` stands for whoever reserved producer ids, which an image does not keep.
+ * In an order in which each record finds what it names. Replaying them gives an equal image; the offset is not among
+ * them. `nodeId` stands for whoever reserved producer ids, which an image does not keep.
  */
 export function* recordsOfImage(image: MetadataImage, nodeId: number): Generator<MetadataRecord> {
   yield metadataVersionRecord()

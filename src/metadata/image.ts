@@ -1,6 +1,6 @@
 /**
- * Builds metadata images by replaying records. An image never changes: each batch of records yields a new one, which shares
- * with the one before everything that no record touched.
+ * Builds metadata images by replaying records. An image never changes: each batch of records yields a new one, which
+ * shares with the one before everything that no record touched.
  */
 import assert from 'node:assert/strict'
 import { type RecordOf, type Uuid, zeroUuid } from '../../protocol/schema.ts'
@@ -65,7 +65,9 @@ const configsOfType = { 4: 'brokerConfigs', 16: 'clientMetricsConfigs', 32: 'gro
 type ConfigsOfType = Pick<MetadataImage, (typeof configsOfType)[keyof typeof configsOfType]>
 const noLeaderChange = -2
 
-/** One use: replay records, then `finish`. A record that contradicts the image breaks an assertion, and nothing is kept. */
+/**
+ * One use: replay records, then `finish`. A record that contradicts the image breaks an assertion, and nothing is kept.
+ */
 export class ImageBuilder {
   readonly #base: MetadataImage
   /** What was touched; undefined stands for removed. */
@@ -320,8 +322,8 @@ function stopOf({ stopDecisionId, stopKind }: RecordOf<typeof MirrorState>): Mir
 }
 
 /**
- * What each record does to an image. Those that say nothing an image holds are listed too. A change of ours is one batch, so
- * Kafka's records around a change of several batches have no rule: a log with them is not ours.
+ * What each record does to an image. Those that say nothing an image holds are listed too. A change of ours is one
+ * batch, so Kafka's records around a change of several batches have no rule: a log with them is not ours.
  */
 const appliers: Readonly<Record<string, (builder: ImageBuilder, value: never) => void>> = {
   FeatureLevelRecord: nothing,

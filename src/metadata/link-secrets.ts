@@ -1,6 +1,6 @@
 /**
- * Secret configs of links, sealed with AES-256-GCM. The key is in a file of its own in the data directory, which only its
- * owner may read: whoever gets the metadata log, a snapshot or a dump of them, gets no secret.
+ * Secret configs of links, sealed with AES-256-GCM. The key is in a file of its own in the data directory, which only
+ * its owner may read: whoever gets the metadata log, a snapshot or a dump of them, gets no secret.
  *
  *   key file   64 hexadecimal digits and a line feed
  *   sealed     nonce (12 bytes), ciphertext, tag (16 bytes)

@@ -63,8 +63,8 @@ function ascending(a: bigint, b: bigint): number {
 }
 
 /**
- * What a log with these files does not need any more. The newest two snapshots stay, and the log from the older of them on:
- * should the newest turn out to be damaged, nothing is lost.
+ * What a log with these files does not need any more. The newest two snapshots stay, and the log from the older of them
+ * on: should the newest turn out to be damaged, nothing is lost.
  */
 export function superfluousFiles({ segments, snapshots }: MetadataFiles): string[] {
   const oldestKept = snapshots.at(-2)

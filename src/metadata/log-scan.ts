@@ -1,7 +1,7 @@
 /**
- * Reads a metadata log. Each append is one batch, written and synced before the next one starts: so a crash
- * can damage the last batch only, and that one was never acknowledged. Damage with an intact batch behind it is something else
- * and is never repaired by cutting acknowledged changes off.
+ * Reads a metadata log. Each append is one batch, written and synced before the next one starts: so a crash can damage
+ * the last batch only, and that one was never acknowledged. Damage with an intact batch behind it is something else and
+ * is never repaired by cutting acknowledged changes off.
  */
 import { Buffer } from 'node:buffer'
 import {
@@ -181,7 +181,9 @@ function findHeader(bytes: Uint8Array, position: number, view?: DataView): Batch
   }
 }
 
-/** Tells a torn last write from damage in the middle: only the latter has an intact batch of a later offset behind it. */
+/**
+ * Tells a torn last write from damage in the middle: only the latter has an intact batch of a later offset behind it.
+ */
 async function refuseIfIntactBehind(
   file: DiskFile,
   damage: { readonly position: number; readonly fileBytes: number; readonly nextOffset: bigint },

@@ -1,12 +1,13 @@
 /**
- * The embedded metadata store: a log of record batches and its snapshots in `__cluster_metadata-0/`, in the formats of Kafka's
- * KRaft log, so that Kafka's dump tool reads them. `docs/storage-format.md` has the table of records.
+ * The embedded metadata store: a log of record batches and its snapshots in `__cluster_metadata-0/`, in the formats of
+ * Kafka's KRaft log, so that Kafka's dump tool reads them. `docs/storage-format.md` has the table of records.
  *
- * One change is one batch, written and synced before the next begins. A crash between any two disk calls leaves either the old
- * or the new image: a torn batch was never acknowledged and is cut off when the log is opened.
+ * One change is one batch, written and synced before the next begins. A crash between any two disk calls leaves either
+ * the old or the new image: a torn batch was never acknowledged and is cut off when the log is opened.
  *
- * After so many bytes of changes a new segment is begun, a snapshot of all before it is written, and what neither of the
- * newest two snapshots needs is deleted. Appends wait meanwhile. A snapshot that fails is tried again after as many bytes more.
+ * After so many bytes of changes a new segment is begun, a snapshot of all before it is written, and what neither of
+ * the newest two snapshots needs is deleted. Appends wait meanwhile. A snapshot that fails is tried again after as many
+ * bytes more.
  */
 import assert from 'node:assert/strict'
 import { buildBatch } from '../../protocol/records/build.ts'
@@ -86,7 +87,8 @@ export class LogMetadataStore implements MetadataStore {
   }
 
   /**
-   * Opens the log of the data directory, or formats an empty directory. What is in the image is durable when this resolves.
+   * Opens the log of the data directory, or formats an empty directory. What is in the image is durable when this
+   * resolves.
    *
    * @throws MetadataError when the directory is not this node's or not intact; DiskError.
    */
@@ -152,7 +154,10 @@ export class LogMetadataStore implements MetadataStore {
     }
   }
 
-  /** The disk is full: takes back what was written of the batch, durably, so that the next append finds the log as it was. */
+  /**
+   * The disk is full: takes back what was written of the batch, durably, so that the next append finds the log as it
+   * was.
+   */
   async #takeBack(full: DiskError): Promise<MetadataResult> {
     try {
       await this.#file.truncate(this.#sizeBytes)
@@ -165,8 +170,8 @@ export class LogMetadataStore implements MetadataStore {
   }
 
   /**
-   * Whether the batch is on the disk is unknown now, and a sync that failed once must not be tried again: nothing more is
-   * written until the log has been opened anew.
+   * Whether the batch is on the disk is unknown now, and a sync that failed once must not be tried again: nothing more
+   * is written until the log has been opened anew.
    */
   #fail(error: unknown): MetadataResult {
     const reason = error instanceof Error ? error.message : String(error)
@@ -268,7 +273,10 @@ function checkOwner(
     )
 }
 
-/** Loads the newest whole snapshot and the log behind it, cuts a torn end off, and makes the rest durable before anybody acts on it. */
+/**
+ * Loads the newest whole snapshot and the log behind it, cuts a torn end off, and makes the rest durable before anybody
+ * acts on it.
+ */
 async function recover(environment: MetadataEnvironment, stored: MetaProperties): Promise<Opened> {
   const { disk, logger } = environment
   const files = await listMetadataFiles(disk)
@@ -322,8 +330,8 @@ function logMissing(disk: Disk): MetadataError {
 }
 
 /**
- * Writes the first batch and then `meta.properties`, which says that the directory is formatted: after a crash in between, the
- * next start formats again.
+ * Writes the first batch and then `meta.properties`, which says that the directory is formatted: after a crash in
+ * between, the next start formats again.
  */
 async function format(environment: MetadataEnvironment, options: MetadataLogOptions): Promise<Opened> {
   const { disk, clock } = environment
@@ -367,7 +375,10 @@ async function refuseIfInUse(disk: Disk): Promise<void> {
     throw new MetadataError('INCOMPLETE', `${disk.root} has a metadata log with topics, but no ${metaPropertiesPath}`)
 }
 
-/** Replays what a restart would read, so that the image is the same before and after it: defaults are filled in by decoding. */
+/**
+ * Replays what a restart would read, so that the image is the same before and after it: defaults are filled in by
+ * decoding.
+ */
 function imageAfter(previous: MetadataImage, values: readonly Uint8Array[]): MetadataImage {
   const builder = new ImageBuilder(previous)
   for (const value of values) builder.replay(decodeMetadataRecord(value))

@@ -1,6 +1,6 @@
 /**
- * The seam of cluster metadata: topics, configs, links, mirrors. One change is one atomic, durable append of records, and
- * all reading is of an immutable image that never waits.
+ * The seam of cluster metadata: topics, configs, links, mirrors. One change is one atomic, durable append of records,
+ * and all reading is of an immutable image that never waits.
  *
  * Records are Apache Kafka's own `__cluster_metadata` records where Kafka has one, and ours under keys 30000-30099
  * (`protocol/state/`). docs/storage-format.md has the table.
@@ -27,7 +27,10 @@ export interface TopicImage {
   readonly mirror: MirrorImage | undefined
 }
 
-/** States of a mirror topic as persisted; those that only the running link knows (SOURCE_UNAVAILABLE, LINK_PAUSED) are derived. */
+/**
+ * States of a mirror topic as persisted; those that only the running link knows (SOURCE_UNAVAILABLE, LINK_PAUSED) are
+ * derived.
+ */
 export type MirrorStateName = 'ACTIVE' | 'PAUSED' | 'PENDING_STOPPED' | 'STOPPED' | 'FAILED'
 
 export interface MirrorPartitionEnd {
@@ -97,8 +100,8 @@ export function record<T extends RecordType>(type: T, value: RecordInput<T>): Me
 export type MetadataResult =
   | { readonly ok: true; readonly offset: bigint }
   /**
-   * CONFLICT: another append came first, look at the image again. NO_SPACE: the disk is full, nothing was changed, and later
-   * appends may work. FAILED: the disk; the store is closed for writes.
+   * CONFLICT: another append came first, look at the image again. NO_SPACE: the disk is full, nothing was changed, and
+   * later appends may work. FAILED: the disk; the store is closed for writes.
    */
   | { readonly ok: false; readonly code: 'CONFLICT' | 'NO_SPACE' | 'FAILED' | 'CLOSED'; readonly message: string }
 

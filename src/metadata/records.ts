@@ -1,6 +1,6 @@
 /**
- * The frame of a record in the metadata log, which is KRaft's: frame version 1, record key and record version as unsigned
- * varints, then the message, and nothing behind it.
+ * The frame of a record in the metadata log, which is KRaft's: frame version 1, record key and record version as
+ * unsigned varints, then the message, and nothing behind it.
  */
 import { decodeRecord, encodeRecord, parseVersions } from '../../protocol/compile.ts'
 import { ProtocolError } from '../../protocol/protocol-error.ts'
@@ -12,7 +12,10 @@ import type { MetadataRecord } from './metadata-store.ts'
 
 const frameVersion = 1
 
-/** The version in which records of a type are written: the newest, which `metadata.version` (metadata-version.ts) allows. */
+/**
+ * The version in which records of a type are written: the newest, which `metadata.version` (metadata-version.ts)
+ * allows.
+ */
 function writtenVersion(type: RecordType): number {
   return parseVersions(type.versions).max
 }
@@ -28,8 +31,8 @@ export function encodeMetadataRecord({ type, value }: MetadataRecord): Uint8Arra
 }
 
 /**
- * Reads a framed record. Unlike a message of a client, what is not understood here is never skipped: it could be the very
- * record that removed a topic.
+ * Reads a framed record. Unlike a message of a client, what is not understood here is never skipped: it could be the
+ * very record that removed a topic.
  *
  * @throws ProtocolError for any frame, key, version or content that is not known.
  */

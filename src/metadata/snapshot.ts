@@ -1,7 +1,7 @@
 /**
- * Snapshots of the metadata, in the format of Kafka's KRaft snapshots: a control batch with the header, batches of records,
- * a control batch with the footer. Offsets count from 0 within the file; the file's name says which offset of the log it
- * reaches. A file without its footer, or with anything wrong before it, is not whole.
+ * Snapshots of the metadata, in the format of Kafka's KRaft snapshots: a control batch with the header, batches of
+ * records, a control batch with the footer. Offsets count from 0 within the file; the file's name says which offset of
+ * the log it reaches. A file without its footer, or with anything wrong before it, is not whole.
  */
 import { buildBatch } from '../../protocol/records/build.ts'
 import { buildControlBatch, readControlRecords, type ControlType } from '../../protocol/records/control.ts'

@@ -1,6 +1,6 @@
 /**
- * What the broker counts as it works: plain fields, read when somebody asks. What can be looked up (logs, topics, groups, links)
- * is not counted here.
+ * What the broker counts as it works: plain fields, read when somebody asks. What can be looked up (logs, topics,
+ * groups, links) is not counted here.
  */
 import type { Uuid } from '../../protocol/schema.ts'
 import { RequestStats } from './request-stats.ts'

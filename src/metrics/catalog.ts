@@ -1,7 +1,7 @@
 /**
- * Every metric that is served, once: `docs/metrics.md` is written from it. Where Kafka has the metric, the name is the one that
- * the usual rules of the JMX exporter give it, in small letters; the rest begins with `titorelli_`, or is what Node's and
- * Prometheus' own clients call it.
+ * Every metric that is served, once: `docs/metrics.md` is written from it. Where Kafka has the metric, the name is the
+ * one that the usual rules of the JMX exporter give it, in small letters; the rest begins with `titorelli_`, or is what
+ * Node's and Prometheus' own clients call it.
  */
 export interface MetricDeclaration {
   readonly type: 'counter' | 'gauge' | 'histogram' | 'summary'

@@ -1,9 +1,14 @@
-/** The upper bounds of the buckets that times are counted in, in milliseconds; one more bucket takes what is above them all. */
+/**
+ * The upper bounds of the buckets that times are counted in, in milliseconds; one more bucket takes what is above them
+ * all.
+ */
 export const timeBoundsMs = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000] as const
 /** Quantiles are those of at least this long, and of at most twice as long. */
 const windowMs = 60_000
 
-/** Requests of one API: how many of each version, and how long they took until their answer was ready, waiting included. */
+/**
+ * Requests of one API: how many of each version, and how long they took until their answer was ready, waiting included.
+ */
 export class RequestStats {
   readonly name: string
   /** By version; holes where nothing was asked. */

@@ -14,13 +14,18 @@ export interface FrameCall {
   readonly connection: Peer
   /** Aborts when the client is gone, or when the connection is about to end: waiters answer at once then. */
   readonly signal: AbortSignal
-  /** Lets the next frame of this connection start: the effects of this one are ordered, or it waits for something to happen. */
+  /**
+   * Lets the next frame of this connection start: the effects of this one are ordered, or it waits for something to
+   * happen.
+   */
   admitNext(): void
-  /** The memory of this frame belongs to an append from now on: it waits for the disk, and no longer for its handler. */
+  /**
+   * The memory of this frame belongs to an append from now on: it waits for the disk, and no longer for its handler.
+   */
   countAsAppend(): void
   /**
-   * Where the frame lies, if that memory may be used again. Whoever keeps no view of the frame releases it; the frame is the handler's
-   * own for as long as nobody does.
+   * Where the frame lies, if that memory may be used again. Whoever keeps no view of the frame releases it; the frame
+   * is the handler's own for as long as nobody does.
    */
   readonly memory: LentMemory | undefined
   /** `run` is called once the chunks of the answer are needed no more: they have left, or never will. */
@@ -32,10 +37,11 @@ export interface FrameCall {
 }
 
 /**
- * Answers one frame. Resolves with the chunks of the framed answer, size included; undefined: none is sent. A rejection closes
- * the connection with one log line, after the answers before it.
+ * Answers one frame. Resolves with the chunks of the framed answer, size included; undefined: none is sent. A rejection
+ * closes the connection with one log line, after the answers before it.
  *
- * The frame is the handler's own and never changes before its memory is released: what the handler keeps may be views of it.
+ * The frame is the handler's own and never changes before its memory is released: what the handler keeps may be views
+ * of it.
  */
 export interface FrameHandler {
   (frame: Uint8Array, call: FrameCall): Promise<readonly Uint8Array[] | undefined>

@@ -34,8 +34,8 @@ const pausedBy = { inFlight: 1, unsent: 2, memory: 4, ending: 8 } as const
 const readAheadMaxBytes = 256 * 1024
 
 /**
- * One client. Frames start in order, one after the other finished, was ordered (`admitNext`) or waits; answers leave in the
- * order of their frames. It knows nothing of what is in a frame.
+ * One client. Frames start in order, one after the other finished, was ordered (`admitNext`) or waits; answers leave in
+ * the order of their frames. It knows nothing of what is in a frame.
  */
 export class Connection implements MemoryReader {
   readonly id: number
@@ -312,7 +312,9 @@ export class Connection implements MemoryReader {
     this.#startFrames()
   }
 
-  /** Counts what the client keeps us waiting with: answers behind an unfinished one, and what the kernel does not take. */
+  /**
+   * Counts what the client keeps us waiting with: answers behind an unfinished one, and what the kernel does not take.
+   */
   #countUnsent(): void {
     const stuckBytes = this.#pauseReasons & pausedBy.unsent ? this.#socket.bufferedBytes : 0
     const unsentBytes = this.#isClosed ? 0 : this.#waitingBytes + stuckBytes
@@ -353,7 +355,9 @@ export class Connection implements MemoryReader {
     })
   }
 
-  /** After the last answer. What the client still sends is read and dropped, so that its end of the connection is seen. */
+  /**
+   * After the last answer. What the client still sends is read and dropped, so that its end of the connection is seen.
+   */
   #endSocket(): void {
     this.#socket.end()
     this.#pauseReasons = 0

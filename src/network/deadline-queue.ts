@@ -31,8 +31,9 @@ class Entry implements Deadline {
 }
 
 /**
- * All deadlines of a broker behind one timer: a heap by due time. Most deadlines (long polls, sessions) are cancelled before
- * they are due, so cancelling only marks the entry, and the timer stays set for the earliest time it ever was set for.
+ * All deadlines of a broker behind one timer: a heap by due time. Most deadlines (long polls, sessions) are cancelled
+ * before they are due, so cancelling only marks the entry, and the timer stays set for the earliest time it ever was
+ * set for.
  */
 export class DeadlineQueue {
   readonly #clock: Clock

@@ -7,12 +7,18 @@ const largestBytes = 2 * 1024 * 1024
 /** A client that claims a large frame has sent so much of it before it is given memory for all of it. */
 const leastPresentBytes = 16 * 1024
 
-/** The memory of one frame. It is used for other frames once everybody who retained it has released it; the first is who took it. */
+/**
+ * The memory of one frame. It is used for other frames once everybody who retained it has released it; the first is who
+ * took it.
+ */
 export class FrameMemory implements LentMemory {
   readonly #block: Block
   #userCount = 1
 
-  /** Memory for a frame of which so many bytes are there; undefined where it should have memory of its own, for now at least. */
+  /**
+   * Memory for a frame of which so many bytes are there; undefined where it should have memory of its own, for now at
+   * least.
+   */
   static take(pool: BlockPool, sizeBytes: number, presentBytes: number): FrameMemory | undefined {
     const isSuited = sizeBytes > smallestBytes && sizeBytes <= largestBytes && presentBytes >= leastPresentBytes
     return isSuited ? new FrameMemory(pool.take(sizeBytes)) : undefined

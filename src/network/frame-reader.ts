@@ -1,9 +1,11 @@
 /**
- * Cuts a byte stream into frames, for both sides of a connection. A large frame is read to where it stays: the socket is asked to
- * read into its memory, and only what comes before its size is known takes a detour.
+ * Cuts a byte stream into frames, for both sides of a connection. A large frame is read to where it stays: the socket
+ * is asked to read into its memory, and only what comes before its size is known takes a detour.
  */
 
-/** A frame that no peer of good will sends: the connection cannot go on, because nobody knows where the next one begins. */
+/**
+ * A frame that no peer of good will sends: the connection cannot go on, because nobody knows where the next one begins.
+ */
 export class FrameError extends Error {
   constructor(message: string) {
     super(message)
@@ -13,20 +15,23 @@ export class FrameError extends Error {
 
 /** The size that stands before each frame: a signed 32-bit number, big endian. */
 export const sizePrefixBytes = 4
-/** A frame is given so much of its own, or twice of what is there, and more each time that is full: a claimed size is no reason. */
+/**
+ * A frame is given so much of its own, or twice of what is there, and more each time that is full: a claimed size is no
+ * reason.
+ */
 const leastMemoryBytes = 4 * 1024
 
 /**
- * What all connections read into while no frame of theirs is under way, so that an idle one holds no memory. It is read into and
- * emptied in one go.
+ * What all connections read into while no frame of theirs is under way, so that an idle one holds no memory. It is read
+ * into and emptied in one go.
  */
 const landing = new Uint8Array(64 * 1024)
 
 export interface FrameReaderOptions {
   readonly frameMaxBytes: number
   /**
-   * At least as many bytes as a frame of this size needs, if somebody has them ready; undefined, and it may be asked for again when more
-   * of the frame is there. So many bytes of it are there now.
+   * At least as many bytes as a frame of this size needs, if somebody has them ready; undefined, and it may be asked
+   * for again when more of the frame is there. So many bytes of it are there now.
    */
   memoryFor?(sizeBytes: number, presentBytes: number): Uint8Array | undefined
   /** The frame without its size; the memory is the receiver's. */
@@ -46,7 +51,9 @@ export class FrameReader {
     this.#options = options
   }
 
-  /** Where the next bytes go; never empty. It is to be read into right before `filled`, with nothing else in between. */
+  /**
+   * Where the next bytes go; never empty. It is to be read into right before `filled`, with nothing else in between.
+   */
   room(): Uint8Array {
     return this.#memory ? this.#memory.subarray(this.#filledBytes, this.#size) : landing
   }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 
 /**
- * Who holds memory: frames that arrived, appends that wait for their write, the tails of logs kept for consumers, answers
- * that clients have not taken, what compaction remembers of keys, and bytes on their way through links.
+ * Who holds memory: frames that arrived, appends that wait for their write, the tails of logs kept for consumers,
+ * answers that clients have not taken, what compaction remembers of keys, and bytes on their way through links.
  */
 export const memoryKinds = ['request', 'append', 'tail', 'response', 'cleaner', 'link'] as const
 export type MemoryKind = (typeof memoryKinds)[number]
@@ -18,8 +18,8 @@ export type MemoryPressure = (typeof memoryPressures)[number]
 /** Where each level begins, as a share of what clients may use. Reading goes on when the level falls below `shrink`. */
 const pressureMarks = { evict: 0.6, shrink: 0.75, stop: 0.9 }
 /**
- * One fetch may take this part of all memory: larger answers make no client faster, and fill caches that smaller ones fit into.
- * Under pressure it is a part of what is free.
+ * One fetch may take this part of all memory: larger answers make no client faster, and fill caches that smaller ones
+ * fit into. Under pressure it is a part of what is free.
  */
 const fetchShare = { ofAll: 1 / 16, ofFree: 1 / 8 }
 
@@ -48,8 +48,8 @@ export interface MemoryBudgetOptions {
 const limitBytesDefault = 512 * 1024 * 1024
 
 /**
- * Counts the bytes that a process holds for its clients and links, and says when to hold less. It grants every reservation:
- * what is counted is already there. The limit is kept by acting before it is reached, at three marks.
+ * Counts the bytes that a process holds for its clients and links, and says when to hold less. It grants every
+ * reservation: what is counted is already there. The limit is kept by acting before it is reached, at three marks.
  */
 export class MemoryBudget {
   readonly limitBytes: number
@@ -115,8 +115,8 @@ export class MemoryBudget {
   }
 
   /**
-   * Counts `bytes` for links, if they fit: into their own share, or beyond it into what clients leave free below the mark
-   * where fetches shrink. False: ask again when something was released.
+   * Counts `bytes` for links, if they fit: into their own share, or beyond it into what clients leave free below the
+   * mark where fetches shrink. False: ask again when something was released.
    */
   tryReserveForLinks(bytes: number): boolean {
     const beyondShare = Math.max(0, this.#used.link + bytes - this.linkShareBytes)
@@ -127,8 +127,8 @@ export class MemoryBudget {
   }
 
   /**
-   * How many bytes one fetch may return. Never 0: a log store returns one whole batch for any limit above 0, so that consumers
-   * go on, batch by batch, however little is left.
+   * How many bytes one fetch may return. Never 0: a log store returns one whole batch for any limit above 0, so that
+   * consumers go on, batch by batch, however little is left.
    */
   fetchAllowance(): number {
     const allowedBytes = Math.max(1, Math.floor(this.limitBytes * fetchShare.ofAll))
@@ -137,12 +137,16 @@ export class MemoryBudget {
     return Math.min(allowedBytes, Math.max(1, Math.floor(freeBytes * fetchShare.ofFree)))
   }
 
-  /** Whether clients may hold so many bytes more for what has not come yet, without making anybody hold less but caches. */
+  /**
+   * Whether clients may hold so many bytes more for what has not come yet, without making anybody hold less but caches.
+   */
   hasRoomFor(bytes: number): boolean {
     return this.#clientBytes + bytes < this.#marks.shrink
   }
 
-  /** Calls the listener with each new level, up and down. At `evict` and above, caches should let go of what they can. */
+  /**
+   * Calls the listener with each new level, up and down. At `evict` and above, caches should let go of what they can.
+   */
   onPressure(listener: (pressure: MemoryPressure) => void): Disposable {
     this.#listeners.add(listener)
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
@@ -195,8 +199,8 @@ export class MemoryBudget {
   }
 
   /**
-   * Stops the reader that holds most. One is stopped per reservation above the mark, which is as fast as the use can grow.
-   * The last one goes on unless memory comes free without it: somebody has to be able to finish its frame.
+   * Stops the reader that holds most. One is stopped per reservation above the mark, which is as fast as the use can
+   * grow. The last one goes on unless memory comes free without it: somebody has to be able to finish its frame.
    */
   #stopLargestReader(): void {
     const readingCount = this.#readers.size - this.#stoppedReaders.size

@@ -73,8 +73,8 @@ export class Server {
   }
 
   /**
-   * Accepts nothing more, lets every connection send the answers it owes, and closes. What is not done after `graceMs` is cut
-   * off. Resolves when all connections are closed; calling again waits for the same end.
+   * Accepts nothing more, lets every connection send the answers it owes, and closes. What is not done after `graceMs`
+   * is cut off. Resolves when all connections are closed; calling again waits for the same end.
    */
   close(graceMs: number): Promise<void> {
     this.#closed ??= this.#close(graceMs)

@@ -7,7 +7,8 @@ export interface BrokerAddress {
 const pattern = /^(?:[A-Za-z_]+:\/\/)?(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/
 
 /**
- * A bootstrap list: `host:port` several times, with commas between; also `[::1]:9092` and, as Kafka allows, with `PLAINTEXT://`.
+ * A bootstrap list: `host:port` several times, with commas between; also `[::1]:9092` and, as Kafka allows, with
+ * `PLAINTEXT://`.
  * @throws RangeError that names the part which is none.
  */
 export function parseBootstrapServers(text: string): BrokerAddress[] {

@@ -1,6 +1,6 @@
 /**
- * The fetches of one loop to one broker: a connection of their own, and an incremental fetch session (KIP-227) where the
- * broker has them. The session is only a saving: whenever something is odd, the next fetch names everything again.
+ * The fetches of one loop to one broker: a connection of their own, and an incremental fetch session (KIP-227) where
+ * the broker has them. The session is only a saving: whenever something is odd, the next fetch names everything again.
  */
 import { Fetch } from '../../protocol/apis/fetch.ts'
 import { errorCodes, errorNameOf } from '../../protocol/errors.ts'
@@ -135,7 +135,10 @@ export class FetchSession implements RemoteFetchSession {
     return { ok: true, partitions, version, release: () => memory.release() }
   }
 
-  /** The answer is unknown, and with it what the broker thinks of the session. An answer still to come would be in the way. */
+  /**
+   * The answer is unknown, and with it what the broker thinks of the session. An answer still to come would be in the
+   * way.
+   */
   #lost(failure: RemoteFailure): RemoteFailure {
     this.#connection?.close()
     this.#connection = undefined

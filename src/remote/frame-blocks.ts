@@ -1,6 +1,7 @@
 /**
- * Memory for the large answers of a cluster, used again and again. A fresh block for each answer costs more than the answer: the kernel clears
- * its pages, and the garbage collector, which counts such blocks, runs through the whole heap to find them.
+ * Memory for the large answers of a cluster, used again and again. A fresh block for each answer costs more than the
+ * answer: the kernel clears its pages, and the garbage collector, which counts such blocks, runs through the whole heap
+ * to find them.
  */
 
 /** Smaller answers get memory of their own. They are those of an idle source: what lies here unused is let go. */
@@ -12,9 +13,14 @@ const unusedMaxCount = 2
 
 /** The memory of one answer. */
 export interface FrameLease {
-  /** Memory for a frame, of which the frame is less than half; undefined where it is not worth it. To be called once. */
+  /**
+   * Memory for a frame, of which the frame is less than half; undefined where it is not worth it. To be called once.
+   */
   take(sizeBytes: number): Uint8Array | undefined
-  /** Nobody looks at the frame any more. An offer, not a duty: a block that is not given back is collected like any other. */
+  /**
+   * Nobody looks at the frame any more. An offer, not a duty: a block that is not given back is collected like any
+   * other.
+   */
   release(): void
 }
 

@@ -1,7 +1,7 @@
 /**
- * Another Kafka cluster over sockets: which brokers it has, and a connection to each that is asked. Every new connection is
- * asked for its versions and for its cluster id before anything else: no byte is fetched from a cluster that is not the
- * pinned one, whatever a name or an address leads to today.
+ * Another Kafka cluster over sockets: which brokers it has, and a connection to each that is asked. Every new
+ * connection is asked for its versions and for its cluster id before anything else: no byte is fetched from a cluster
+ * that is not the pinned one, whatever a name or an address leads to today.
  */
 import { Metadata } from '../../protocol/apis/metadata.ts'
 import { errorCodes, errorNameOf } from '../../protocol/errors.ts'
@@ -174,7 +174,9 @@ export class RemoteCluster implements Remote {
     return opening
   }
 
-  /** A connection to whichever broker takes one: known ones first, then the bootstrap list and all brokers, at random. */
+  /**
+   * A connection to whichever broker takes one: known ones first, then the bootstrap list and all brokers, at random.
+   */
   async #anyConnection(signal: AbortSignal | undefined): Promise<Opened> {
     for (const connection of this.#connections.values()) if (!connection.isClosed) return { ok: true, connection }
     let failure: RemoteFailure = remoteFailure('UNRESOLVABLE', 'there is no address of the source')

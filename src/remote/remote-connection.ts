@@ -1,6 +1,7 @@
 /**
- * One connection to a broker of another cluster. Requests are pipelined; answers must come in the order of the requests, as
- * Kafka promises. A request that is not answered in time ends the connection, because everything behind it would wait too.
+ * One connection to a broker of another cluster. Requests are pipelined; answers must come in the order of the
+ * requests, as Kafka promises. A request that is not answered in time ends the connection, because everything behind it
+ * would wait too.
  */
 import { ApiVersions } from '../../protocol/apis/api-versions.ts'
 import { errorCodes, errorNameOf } from '../../protocol/errors.ts'

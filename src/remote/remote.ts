@@ -1,5 +1,6 @@
 /**
- * Another Kafka cluster as links see it: what can be asked of it, and how it fails. `RemoteCluster` implements it over sockets.
+ * Another Kafka cluster as links see it: what can be asked of it, and how it fails. `RemoteCluster` implements it over
+ * sockets.
  */
 import type { Api, RequestInput, ResponseOf, Uuid } from '../../protocol/schema.ts'
 
@@ -98,8 +99,8 @@ export interface Fetched {
   readonly partitions: readonly FetchedPartition[]
   readonly version: number
   /**
-   * Offers the memory of the records back for later answers: to be called at most once, when nobody looks at them any more.
-   * They are views of memory of which they are less than half.
+   * Offers the memory of the records back for later answers: to be called at most once, when nobody looks at them any
+   * more. They are views of memory of which they are less than half.
    */
   readonly release?: () => void
 }
@@ -107,8 +108,8 @@ export interface Fetched {
 /** The fetches to one broker, over a connection of their own, with an incremental fetch session where it has them. */
 export interface RemoteFetchSession {
   /**
-   * Asks for all of `positions`, naming to the broker only what changed. Partitions without news are left out of the result.
-   * A failure, or an error of the session, makes the next call a full one.
+   * Asks for all of `positions`, naming to the broker only what changed. Partitions without news are left out of the
+   * result. A failure, or an error of the session, makes the next call a full one.
    */
   fetch(positions: readonly FetchPosition[], options: FetchOptions): Promise<RemoteResult<Fetched>>
   /** An answer was not used: the next call is a full one, so that what it told is told again. */
@@ -122,8 +123,8 @@ export interface Remote {
   /** As last refreshed. */
   readonly metadata: RemoteMetadata | undefined
   /**
-   * Asks afresh, any broker. Topics that the source does not know are in the result with their error code. `'all'` lists all
-   * topics. Never creates a topic at the source.
+   * Asks afresh, any broker. Topics that the source does not know are in the result with their error code. `'all'`
+   * lists all topics. Never creates a topic at the source.
    */
   refresh(topics: readonly string[] | 'all', signal?: AbortSignal): Promise<RemoteResult<{ metadata: RemoteMetadata }>>
   /** Sends one request to a broker by node id, or to any, at the highest version that both know. */
@@ -134,7 +135,10 @@ export interface Remote {
     options?: SendOptions,
   ): Promise<RemoteResult<{ readonly value: ResponseOf<A>; readonly version: number }>>
   openFetchSession(brokerId: number): RemoteFetchSession
-  /** ListOffsets of one topic, each partition asked at its leader: -1 latest, -2 earliest, else a time in ms. Offset -1: none. */
+  /**
+   * ListOffsets of one topic, each partition asked at its leader: -1 latest, -2 earliest, else a time in ms. Offset -1:
+   * none.
+   */
   listOffsets(
     topic: RemoteTopic,
     timestampMs: bigint,

@@ -22,7 +22,10 @@ const errorNameOfRecordsCode: Record<RecordsErrorCode, ErrorName> = {
   INVALID_RECORD: 'INVALID_RECORD',
 }
 
-/** @throws KafkaError INVALID_REQUEST for a mirror, INVALID_TOPIC_EXCEPTION for a topic that the cluster keeps for itself. */
+/**
+ * @throws KafkaError INVALID_REQUEST for a mirror, INVALID_TOPIC_EXCEPTION for a topic that the cluster keeps for
+ * itself.
+ */
 export function checkWritable(topic: Topic): void {
   const { name, isInternal } = topic.image
   if (topic.isReadOnly)

@@ -1,4 +1,7 @@
-/** The broker's configuration as it is now: with what was set while it runs. For code that lives longer than one request. */
+/**
+ * The broker's configuration as it is now: with what was set while it runs. For code that lives longer than one
+ * request.
+ */
 import { withDynamicConfigs, type BrokerConfig } from '../config/broker-config.ts'
 import type { MetadataImage, MetadataStore } from '../metadata/metadata-store.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Who leads a partition once brokers come and go. Every broker names the one stored copy, so a replica that lives is in sync:
- * Kafka's rules for a cluster whose followers never lag.
+ * Who leads a partition once brokers come and go. Every broker names the one stored copy, so a replica that lives is in
+ * sync: Kafka's rules for a cluster whose followers never lag.
  */
 import type { PartitionImage, TopicImage } from '../metadata/metadata-store.ts'
 import type { LiveBrokers } from './live-brokers.ts'
@@ -18,9 +18,9 @@ export interface PartitionChange {
 }
 
 /**
- * The change that brings a partition in line with the brokers that live, or undefined. The leader stays while it lives. Without
- * a living replica there is no leader, and the last one in sync stays named, as in Kafka. A partition of which no replica
- * belongs to this process any more gets new ones: its records are here.
+ * The change that brings a partition in line with the brokers that live, or undefined. The leader stays while it lives.
+ * Without a living replica there is no leader, and the last one in sync stays named, as in Kafka. A partition of which
+ * no replica belongs to this process any more gets new ones: its records are here.
  */
 export function followBrokers(
   topic: TopicImage,
@@ -46,7 +46,10 @@ export function followBrokers(
   }
 }
 
-/** The change that gives a partition other replicas, at once: they share the one stored copy. Undefined where it has them. */
+/**
+ * The change that gives a partition other replicas, at once: they share the one stored copy. Undefined where it has
+ * them.
+ */
 export function reassign(
   topic: TopicImage,
   partition: PartitionImage,

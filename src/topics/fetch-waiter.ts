@@ -1,6 +1,6 @@
 /**
- * Long polls: a fetch that found too little waits here until there is enough, or until asking again would show something
- * else than data (an error, a truncation, a new leader epoch).
+ * Long polls: a fetch that found too little waits here until there is enough, or until asking again would show
+ * something else than data (an error, a truncation, a new leader epoch).
  */
 import type { LogHandle, LogStore, ReadRequest, WakeCause } from '../../storage/log-store.ts'
 import type { Clock } from '../environment/environment.ts'
@@ -21,8 +21,8 @@ export interface WaitOptions {
 }
 
 /**
- * Resolves when it is worth to read again, at the latest after `maxWaitMs`. However often the logs change, they are looked
- * at no more than once per turn of the event loop.
+ * Resolves when it is worth to read again, at the latest after `maxWaitMs`. However often the logs change, they are
+ * looked at no more than once per turn of the event loop.
  */
 export function waitForData(parts: WaitParts, requests: readonly ReadRequest[], options: WaitOptions): Promise<void> {
   return new Promise((resolve) => new Waiter(parts, requests, options, resolve).start())

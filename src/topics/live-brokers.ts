@@ -31,13 +31,17 @@ export interface BrokerState {
   readonly isAlive: boolean
 }
 
-/** Takes brokers of this process down and up again, for tests of what clients do then. Their records stay with the others. */
+/**
+ * Takes brokers of this process down and up again, for tests of what clients do then. Their records stay with the
+ * others.
+ */
 export interface BrokerControl {
   /** All of them, those that are down included. */
   list(): readonly BrokerState[]
   /**
-   * Stops a broker: as one that shuts down, which hands its partitions over first; or as one that dies, whose connections are
-   * cut. Resolves when others lead what it led. Rejects with BROKER_NOT_AVAILABLE for a broker that there is not.
+   * Stops a broker: as one that shuts down, which hands its partitions over first; or as one that dies, whose
+   * connections are cut. Resolves when others lead what it led. Rejects with BROKER_NOT_AVAILABLE for a broker that
+   * there is not.
    */
   takeDown(nodeId: number, options?: { readonly isClean?: boolean }): Promise<void>
   /** Starts it again on its port. Resolves when it is in sync; it leads only what nobody else leads. */

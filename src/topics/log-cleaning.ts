@@ -1,4 +1,6 @@
-/** Compacts the logs of compacted topics in the background, one at a time, as Kafka's log cleaner does with one thread. */
+/**
+ * Compacts the logs of compacted topics in the background, one at a time, as Kafka's log cleaner does with one thread.
+ */
 import { hash } from 'node:crypto'
 import type { CleanerParts } from '../../storage/cleaner.ts'
 import type { CleaningReport, CleanOptions } from '../../storage/log-store.ts'
@@ -11,7 +13,10 @@ import { CurrentConfig } from './current-config.ts'
 /** The part of the memory budget that a cleaning may take, whatever `log.cleaner.dedupe.buffer.size` says. */
 const memoryShare = 0.25
 
-/** What the engine needs to compact logs, or undefined where `log.cleaner.enable` is off. A change acts from the next log on. */
+/**
+ * What the engine needs to compact logs, or undefined where `log.cleaner.enable` is off. A change acts from the next
+ * log on.
+ */
 export function cleanerPartsOf(configs: Pick<CurrentConfig, 'value'>, memory: MemoryBudget): CleanerParts | undefined {
   if (!configs.value.logCleanerEnable) return undefined
   return {
@@ -37,8 +42,8 @@ export interface LogCleaningParts {
 }
 
 /**
- * Cleans until it is stopped: log after log while one needs it, else looks again after `log.cleaner.backoff.ms`, or when a config
- * of the broker changes. A log that cannot be cleaned is reported, once where trying again is of no use.
+ * Cleans until it is stopped: log after log while one needs it, else looks again after `log.cleaner.backoff.ms`, or
+ * when a config of the broker changes. A log that cannot be cleaned is reported, once where trying again is of no use.
  */
 export function keepClean({ environment, config, metadata, logs }: LogCleaningParts): { stop(): Promise<void> } {
   const { clock, logger } = environment
@@ -82,7 +87,9 @@ export function keepClean({ environment, config, metadata, logs }: LogCleaningPa
   }
 }
 
-/** Waits until as many bytes per second have had their time; at least for the next turn, so that requests come between. */
+/**
+ * Waits until as many bytes per second have had their time; at least for the next turn, so that requests come between.
+ */
 function throttle(
   clock: Clock,
   bytesPerSecond: () => number,

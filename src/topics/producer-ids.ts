@@ -6,8 +6,8 @@ import { record, type MetadataStore } from '../metadata/metadata-store.ts'
 export const producerIdBlockSize = 1000n
 
 /**
- * Hands out producer ids, each once in the life of the cluster: blocks of them are reserved in the metadata log, synced,
- * before the first of a block is given away.
+ * Hands out producer ids, each once in the life of the cluster: blocks of them are reserved in the metadata log,
+ * synced, before the first of a block is given away.
  */
 export class ProducerIds {
   readonly #metadata: MetadataStore

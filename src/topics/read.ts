@@ -22,8 +22,8 @@ export interface PollOptions {
 }
 
 /**
- * Reads until there are `minBytes`, or something that the reader must hear at once, or `maxWaitMs` have passed. Same length
- * and order as `requests`.
+ * Reads until there are `minBytes`, or something that the reader must hear at once, or `maxWaitMs` have passed. Same
+ * length and order as `requests`.
  */
 export async function poll(
   parts: ReadParts,
@@ -48,8 +48,8 @@ export async function poll(
 }
 
 /**
- * What a read may bring into memory counts while it is under way: many that wait for the disk together would else hold more
- * than anybody knows. From then on its answer is counted by its connection.
+ * What a read may bring into memory counts while it is under way: many that wait for the disk together would else hold
+ * more than anybody knows. From then on its answer is counted by its connection.
  */
 async function readCounted(
   { logs, memory }: ReadParts,

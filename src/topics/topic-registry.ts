@@ -45,8 +45,8 @@ export function isReadOnly(image: TopicImage): boolean {
 }
 
 /**
- * The topics of the metadata image, with their open logs. A topic is found from when its logs are open until its removal is
- * durable. Changes run one after the other, so that each is checked against the image it will change.
+ * The topics of the metadata image, with their open logs. A topic is found from when its logs are open until its
+ * removal is durable. Changes run one after the other, so that each is checked against the image it will change.
  */
 export class TopicRegistry implements Topics {
   readonly #parts: TopicRegistryParts
@@ -57,8 +57,8 @@ export class TopicRegistry implements Topics {
   #lastChange: Promise<unknown> = Promise.resolve()
 
   /**
-   * Opens the logs of all topics. After an unclean stop the leader epoch of each log of our own is raised before anything can
-   * be appended: what was lost must never be written again under the same epoch.
+   * Opens the logs of all topics. After an unclean stop the leader epoch of each log of our own is raised before
+   * anything can be appended: what was lost must never be written again under the same epoch.
    *
    * @throws KafkaError KAFKA_STORAGE_ERROR when the metadata log does not take the new epochs.
    */

@@ -1,6 +1,6 @@
 /**
- * What broke unmodified clients on other brokers that speak Kafka's protocol: one test for each, in the versions that those
- * clients use. The traps of transactions and quotas come with them.
+ * What broke unmodified clients on other brokers that speak Kafka's protocol: one test for each, in the versions that
+ * those clients use. The traps of transactions and quotas come with them.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -59,7 +59,8 @@ test("DescribeTopicPartitions answers empty lists of eligible leaders, on which 
 test('bytes behind the end of a request are left alone: librdkafka 2.16 asks for all topics with three too many', async (t) => {
   const broker = await startTestBroker(t, { topics: { orders: 1 } })
   const client = await broker.connect()
-  // Metadata v13, recorded: the null list of topics, two flags and the tagged fields end behind the fourth byte of its body.
+  // Metadata v13, recorded: the null list of topics, two flags and the tagged fields end behind the fourth byte of its
+  // body.
   const frame = Buffer.from('000000190003000d00000003000772646b61666b610000000000010000', 'hex')
   const answer = await client.exchange(frame)
   const response = decodeResponse(Metadata, 13, new Reader(answer, 5)) // 5: the correlation id, and no tagged fields

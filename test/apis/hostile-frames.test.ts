@@ -1,4 +1,6 @@
-/** Frames of real clients, whole and damaged, against a whole broker: it answers or closes, and nothing else suffers. */
+/**
+ * Frames of real clients, whole and damaged, against a whole broker: it answers or closes, and nothing else suffers.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -24,7 +26,10 @@ function framed(bytes: Uint8Array): Buffer {
   return frame
 }
 
-/** Sends a frame on a connection of its own. Resolves when it is answered, or the connection closed, or nothing is to come. */
+/**
+ * Sends a frame on a connection of its own. Resolves when it is answered, or the connection closed, or nothing is to
+ * come.
+ */
 async function send(broker: TestBroker, bytes: Uint8Array): Promise<void> {
   const client = await broker.connect()
   const answered = client.exchange(framed(bytes)).then(

@@ -1,4 +1,7 @@
-/** What a reader of committed records sees of open, committed and aborted transactions: those of a mirror, as its source wrote them. */
+/**
+ * What a reader of committed records sees of open, committed and aborted transactions: those of a mirror, as its source
+ * wrote them.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fetch } from '../../protocol/apis/fetch.ts'
@@ -16,7 +19,10 @@ const topicId = 'AAAAAAAAAAAAAAAAAAAABQ'
 const committed = 1
 const timestampMs = 1_700_000_000_000n
 
-/** Offsets 0 plain, 1 of producer 1, 2 of producer 2, 3 aborts 1, 4 of producer 1 anew, 5 commits 2, 6 plain. Producer 1 stays open. */
+/**
+ * Offsets 0 plain, 1 of producer 1, 2 of producer 2, 3 aborts 1, 4 of producer 1 anew, 5 commits 2, 6 plain. Producer 1
+ * stays open.
+ */
 function history(): readonly Uint8Array[] {
   const ofProducer = (producerId: bigint, baseOffset: bigint, baseSequence: number) => ({
     producerId,

@@ -1,4 +1,6 @@
-/** Several brokers in one process: what their clients see of leaders, coordinators, and brokers that go and come back. */
+/**
+ * Several brokers in one process: what their clients see of leaders, coordinators, and brokers that go and come back.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AlterPartitionReassignments } from '../../protocol/apis/alter-partition-reassignments.ts'

@@ -1,4 +1,7 @@
-/** Unmodified clients ride through brokers that shut down, die and come back, and through leaders that move: nothing lost, nothing twice. */
+/**
+ * Unmodified clients ride through brokers that shut down, die and come back, and through leaders that move: nothing
+ * lost, nothing twice.
+ */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * Every client library with a driver, through the same scenarios against our broker. What a client can't do is listed in
- * support/exclusions.ts; docs/compatibility.md is made of what passes here.
+ * Every client library with a driver, through the same scenarios against our broker. What a client can't do is listed
+ * in support/exclusions.ts; docs/compatibility.md is made of what passes here.
  */
 import assert from 'node:assert/strict'
 import { after, test, type TestContext } from 'node:test'
@@ -176,8 +176,8 @@ async function endOf(broker: TitorelliProcess, topic: string): Promise<number> {
 }
 
 /**
- * Every record of the stream is there in order and, from an idempotent producer, once. Of others the first appearance counts:
- * what they send again after a lost answer is there twice.
+ * Every record of the stream is there in order and, from an idempotent producer, once. Of others the first appearance
+ * counts: what they send again after a lost answer is there twice.
  */
 function expectStream(client: Client, keys: readonly string[], sent: { acknowledged: number; failed: number }): void {
   const numbers = keys.map((key) => Number(key.split('-').at(-1)))
@@ -193,7 +193,9 @@ function expectStream(client: Client, keys: readonly string[], sent: { acknowled
   if (sent.failed === 0) assert.equal(distinct.at(-1), sent.acknowledged - 1, 'there are no gaps')
 }
 
-/** What runs while the broker is killed and started again, once: when all that began, or failed before, have come here. */
+/**
+ * What runs while the broker is killed and started again, once: when all that began, or failed before, have come here.
+ */
 class Restart {
   readonly #broker: TitorelliProcess
   #missing: number

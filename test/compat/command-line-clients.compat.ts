@@ -1,4 +1,7 @@
-/** kcat and Kafka's console clients produce to our broker and read back what they wrote. Client libraries are in the matrix. */
+/**
+ * kcat and Kafka's console clients produce to our broker and read back what they wrote. Client libraries are in the
+ * matrix.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { codecs, createTopics, recordsOf, type Codec, type TestRecord } from './support/clients.ts'

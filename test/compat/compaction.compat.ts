@@ -1,4 +1,7 @@
-/** Compaction beside Apache Kafka's: what it leaves of the same records, and whether Kafka's tools and mirrors agree with it. */
+/**
+ * Compaction beside Apache Kafka's: what it leaves of the same records, and whether Kafka's tools and mirrors agree
+ * with it.
+ */
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -90,7 +93,9 @@ async function cleanedOffset(broker: TitorelliProcess, topic: string): Promise<n
   return Number(new RegExp(`^${topic} 0 (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
 }
 
-/** Kafka's dump tool reads every file of a partition, of a broker that is stopped. Returns what it says of the batches. */
+/**
+ * Kafka's dump tool reads every file of a partition, of a broker that is stopped. Returns what it says of the batches.
+ */
 async function dump(broker: TitorelliProcess, topic: string): Promise<string[]> {
   const folder = join(broker.dataDir, `${topic}-0`)
   const names = (await readdir(folder)).sort()

@@ -26,7 +26,9 @@ async function mountSmall(folder: string): Promise<string | undefined> {
   return mounted.status === 0 ? undefined : `no tmpfs can be mounted here: ${mounted.stderr.trim()}`
 }
 
-/** A broker on a small file system that is half full. Undefined where this machine allows no mount: the test is skipped. */
+/**
+ * A broker on a small file system that is half full. Undefined where this machine allows no mount: the test is skipped.
+ */
 async function startOnSmallDisk(t: TestContext): Promise<{ broker: TitorelliProcess; ballast: string } | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'titorelli-full-'))
   const reason = await mountSmall(folder)
@@ -49,7 +51,10 @@ async function startOnSmallDisk(t: TestContext): Promise<{ broker: TitorelliProc
   return { broker, ballast }
 }
 
-/** The first words of all values of a topic with one partition, in order. Without a group, which would have to be written down. */
+/**
+ * The first words of all values of a topic with one partition, in order. Without a group, which would have to be
+ * written down.
+ */
 async function readAll(t: TestContext, bootstrap: string, topic: string): Promise<string[]> {
   const consumer = platformaticConsumer(t, bootstrap)
   const metadata = await consumer.metadata({ topics: [topic] })

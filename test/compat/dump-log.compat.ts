@@ -1,4 +1,7 @@
-/** Kafka's dump tool reads every file that a log consists of here, and logs that Kafka wrote open here, also after its kill. */
+/**
+ * Kafka's dump tool reads every file that a log consists of here, and logs that Kafka wrote open here, also after its
+ * kill.
+ */
 import assert from 'node:assert/strict'
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

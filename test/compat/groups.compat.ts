@@ -1,6 +1,6 @@
 /**
- * kcat and Kafka's console consumer share groups, through rebalances and a broker that is killed and started again; Kafka's tools
- * work on them. Client libraries are in the matrix.
+ * kcat and Kafka's console consumer share groups, through rebalances and a broker that is killed and started again;
+ * Kafka's tools work on them. Client libraries are in the matrix.
  */
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
@@ -76,8 +76,8 @@ async function untilStable(bootstrap: string, count: number): Promise<void> {
 }
 
 /**
- * Two consumers share a group while a second one joins, the broker is killed and comes back, and both leave. Every record is
- * read; what is committed at the end is all there is, so that who comes later reads only what is new.
+ * Two consumers share a group while a second one joins, the broker is killed and comes back, and both leave. Every
+ * record is read; what is committed at the end is all there is, so that who comes later reads only what is new.
  */
 async function ride(t: TestContext, open: readonly [OpenConsumer, OpenConsumer]): Promise<TitorelliProcess> {
   const broker = await startTitorelli(t)

@@ -1,6 +1,7 @@
 /**
- * Hostile connections against a broker of its own process: it lives, answers others in time, and stays within its memory. A paced
- * client beside it sees at most twice the p99 of before. `HOSTILE_SEED` repeats a run, `HOSTILE_SECONDS` makes it longer.
+ * Hostile connections against a broker of its own process: it lives, answers others in time, and stays within its
+ * memory. A paced client beside it sees at most twice the p99 of before. `HOSTILE_SEED` repeats a run,
+ * `HOSTILE_SECONDS` makes it longer.
  */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'

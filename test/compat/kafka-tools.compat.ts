@@ -9,8 +9,8 @@ import { startTitorelli } from './support/titorelli.ts'
 
 interface Row {
   /**
-   * As a user types it; BROKER stands for the address of the broker, which is added where it is not named, and FOLDER for the
-   * folder of the files below.
+   * As a user types it; BROKER stands for the address of the broker, which is added where it is not named, and FOLDER
+   * for the folder of the files below.
    */
   readonly command: string
   /** Lines that it prints, in this order; `*` stands for anything, and no lines for no output. */

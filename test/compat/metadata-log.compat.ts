@@ -1,4 +1,7 @@
-/** Kafka's dump tool reads a metadata log and snapshots that were written here: its own records in full, ours as keys that it skips. */
+/**
+ * Kafka's dump tool reads a metadata log and snapshots that were written here: its own records in full, ours as keys
+ * that it skips.
+ */
 import assert from 'node:assert/strict'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,6 @@
 /**
- * What `npm pack` yields, installed in an empty folder on each Node that it is for: JavaScript, types, the command, the broker in a
- * program, native code, and the examples on top of it.
+ * What `npm pack` yields, installed in an empty folder on each Node that it is for: JavaScript, types, the command, the
+ * broker in a program, native code, and the examples on top of it.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -37,7 +37,9 @@ interface Installed {
 
 type Manifest = Record<string, Record<string, string>>
 
-/** Runs the installed command as a broker until the test ends. Resolves when it is ready; it must not have complained. */
+/**
+ * Runs the installed command as a broker until the test ends. Resolves when it is ready; it must not have complained.
+ */
 async function startInstalled(
   t: TestContext,
   { folder, nodePath }: Installed,

@@ -1,4 +1,7 @@
-/** Kafka's dump tool reads a segment of batches that were built here: every codec, several blocks, a transaction and its marker. */
+/**
+ * Kafka's dump tool reads a segment of batches that were built here: every codec, several blocks, a transaction and its
+ * marker.
+ */
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,7 +1,8 @@
 /**
- * Runs all compatibility tests, then says loudly which peers were met and which were not. Ends with status 1 when a test
- * failed, or when a listed peer did not run although this machine has what it needs; with CI set, when one did not run at all,
- * and when docs/compatibility.md is not what the run yields: `--write` writes it. Other arguments are the only tests to run.
+ * Runs all compatibility tests, then says loudly which peers were met and which were not. Ends with status 1 when a
+ * test failed, or when a listed peer did not run although this machine has what it needs; with CI set, when one did not
+ * run at all, and when docs/compatibility.md is not what the run yields: `--write` writes it. Other arguments are the
+ * only tests to run.
  */
 import { spawn } from 'node:child_process'
 import { glob, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -68,7 +69,10 @@ async function comparePage(all: readonly Result[]): Promise<void> {
   else console.log(stale)
 }
 
-/** Runs the files one after the other. A file that does not end in time is killed with all that it started, and the next begins. */
+/**
+ * Runs the files one after the other. A file that does not end in time is killed with all that it started, and the next
+ * begins.
+ */
 async function runTests(patterns: readonly string[]): Promise<void> {
   const files: string[] = []
   for (const pattern of patterns) {

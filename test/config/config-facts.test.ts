@@ -1,4 +1,7 @@
-/** Compares the tables of configs with Kafka's own, where they are at hand: KAFKA_FACTS_DIR. The project does not carry them. */
+/**
+ * Compares the tables of configs with Kafka's own, where they are at hand: KAFKA_FACTS_DIR. The project does not carry
+ * them.
+ */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

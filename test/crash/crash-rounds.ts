@@ -1,9 +1,10 @@
 /**
- * Kills a broker process with SIGKILL under the load of real clients, round after round on one data directory. After each
- * round every acknowledged record must be there: at the offset that was acknowledged, in the order it was sent, once.
+ * Kills a broker process with SIGKILL under the load of real clients, round after round on one data directory. After
+ * each round every acknowledged record must be there: at the offset that was acknowledged, in the order it was sent,
+ * once.
  *
- * The clients are idempotent and retry across the restarts, so that a record whose acknowledgement the kill took is sent again,
- * and the broker has to tell by the state it recovered that it has it already.
+ * The clients are idempotent and retry across the restarts, so that a record whose acknowledgement the kill took is
+ * sent again, and the broker has to tell by the state it recovered that it has it already.
  */
 import assert from 'node:assert/strict'
 import { ProduceAcks, Producer, stringSerializers } from '@platformatic/kafka'
@@ -14,7 +15,9 @@ import { createTopics } from '../compat/support/clients.ts'
 import type { TitorelliProcess } from '../compat/support/titorelli.ts'
 
 const topic = 'crash'
-/** Kills meet a roll now and then, and often a sync: what is written then was not acknowledged yet, and is sent again. */
+/**
+ * Kills meet a roll now and then, and often a sync: what is written then was not acknowledged yet, and is sent again.
+ */
 const configs = { 'segment.bytes': '1048576', 'flush.messages': '10' }
 /** Partitions by the client that writes them, one record after the other. */
 const clientOf = ['platformatic', 'platformatic', 'kafkajs', 'kafkajs'] as const
@@ -52,7 +55,10 @@ interface Writer {
   close(): Promise<unknown>
 }
 
-/** Starts the broker, which must be new, and leaves it running. Throws an AssertionError at the first thing that is wrong. */
+/**
+ * Starts the broker, which must be new, and leaves it running. Throws an AssertionError at the first thing that is
+ * wrong.
+ */
 export async function runCrashRounds({ broker, rounds, seed, onRound }: CrashOptions): Promise<CrashReport> {
   const random = seededRandom(seed)
   const report: CrashReport = { acknowledged: 0, unanswered: 0, killsAtStart: 0, slowestStartMs: 0 }

@@ -1,6 +1,7 @@
 /**
- * npm run crash -- [--rounds N] [--seed S]: kills a broker under load N times (default 100) and checks every acknowledged
- * record after each. Prints its seed; the same seed kills at the same delays again. Ends with status 1 when anything is wrong.
+ * npm run crash -- [--rounds N] [--seed S]: kills a broker under load N times (default 100) and checks every
+ * acknowledged record after each. Prints its seed; the same seed kills at the same delays again. Ends with status 1
+ * when anything is wrong.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

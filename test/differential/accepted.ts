@@ -1,4 +1,7 @@
-/** Where answers differ from Kafka's although nothing is wrong. `docs/differences.md` tells users of those that they can notice. */
+/**
+ * Where answers differ from Kafka's although nothing is wrong. `docs/differences.md` tells users of those that they can
+ * notice.
+ */
 import type { Accepted, Difference } from './compare.ts'
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''

@@ -14,7 +14,10 @@ export interface Difference {
   readonly ours: unknown
 }
 
-/** A difference that is there on purpose, or can't be avoided. Each must be met, so that the list never outlives its reasons. */
+/**
+ * A difference that is there on purpose, or can't be avoided. Each must be met, so that the list never outlives its
+ * reasons.
+ */
 export interface Accepted {
   readonly api: string | RegExp
   readonly path: RegExp
@@ -24,8 +27,8 @@ export interface Accepted {
 }
 
 /**
- * Values that each broker chooses for itself. They need not be equal, but what is one thing at one broker has to be one thing
- * at the other: the first pair met is remembered, and holds from then on.
+ * Values that each broker chooses for itself. They need not be equal, but what is one thing at one broker has to be one
+ * thing at the other: the first pair met is remembered, and holds from then on.
  */
 const identities: ReadonlySet<string> = new Set([
   'topicId',
@@ -49,7 +52,10 @@ const times: ReadonlySet<string> = new Set([
   'expireTimestamp',
   'currentStateTimestamp',
 ])
-/** Lists that Kafka fills from hash maps, and what their items are known by. Ids differ between the brokers: they are none. */
+/**
+ * Lists that Kafka fills from hash maps, and what their items are known by. Ids differ between the brokers: they are
+ * none.
+ */
 const unordered: Readonly<Record<string, (item: Fields) => unknown>> = {
   responses: (item) => `${String(item['name'] ?? item['topic'])} ${errorsOf(item)}`,
   partitionResponses: (item) => item['index'],
@@ -148,7 +154,9 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
 }
 
-/** The items of a list whose order means nothing, or undefined. Items with the same key are told apart by their order. */
+/**
+ * The items of a list whose order means nothing, or undefined. Items with the same key are told apart by their order.
+ */
 function byKey(name: string, items: readonly unknown[]): Map<string, unknown> | undefined {
   const keyOf = unordered[name]
   if (!keyOf || !items.every(isFields)) return undefined
@@ -168,8 +176,9 @@ function errorsOf({ errorCode, partitionResponses }: Fields): string {
 }
 
 /**
- * Fetched bytes as batches: their headers, then their records. A cut batch at the end, which Kafka sends and clients throw
- * away, is left out. So are the checksum where it covers values that each broker chooses for itself, and the time of an append.
+ * Fetched bytes as batches: their headers, then their records. A cut batch at the end, which Kafka sends and clients
+ * throw away, is left out. So are the checksum where it covers values that each broker chooses for itself, and the time
+ * of an append.
  */
 function batchesOf(value: unknown): unknown {
   if (!Array.isArray(value)) return value

@@ -1,6 +1,6 @@
 /**
- * Sends the same requests to Apache Kafka and to our broker, and compares the answers field by field. With DIFFERENTIAL=text
- * only the scenarios whose name contains the text run.
+ * Sends the same requests to Apache Kafka and to our broker, and compares the answers field by field. With
+ * DIFFERENTIAL=text only the scenarios whose name contains the text run.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -3,7 +3,10 @@ import type { Api, RequestInput, ResponseOf } from '../../protocol/schema.ts'
 import type { Network } from '../../src/environment/environment.ts'
 import { TestClient } from '../support/broker.ts'
 
-/** In place of an answer where there was none within `answerTimeoutMs`. Brokers do that to requests that they fail to handle. */
+/**
+ * In place of an answer where there was none within `answerTimeoutMs`. Brokers do that to requests that they fail to
+ * handle.
+ */
 export const silence = 'silence'
 const answerTimeoutMs = 5_000
 
@@ -129,7 +132,9 @@ export class Peer {
   }
 }
 
-/** Requests to send to both brokers. It may use what a broker answered, but never decides by which broker it talks to. */
+/**
+ * Requests to send to both brokers. It may use what a broker answered, but never decides by which broker it talks to.
+ */
 export interface Scenario {
   readonly name: string
   readonly run: (peer: Peer) => Promise<void>

@@ -1,4 +1,7 @@
-/** Holds the log lines of the whole source against docs/logs.md: constant sentences, and fields that mean one thing everywhere. */
+/**
+ * Holds the log lines of the whole source against docs/logs.md: constant sentences, and fields that mean one thing
+ * everywhere.
+ */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,7 @@
-/** Whole brokers in memory: what clients send, what HTTP clients send, and what a disk has after something else wrote on it. */
+/**
+ * Whole brokers in memory: what clients send, what HTTP clients send, and what a disk has after something else wrote on
+ * it.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'

@@ -1,4 +1,7 @@
-/** Small files that are read at a start, one decoder at a time, and properties. They give a value or say that there is none. */
+/**
+ * Small files that are read at a start, one decoder at a time, and properties. They give a value or say that there is
+ * none.
+ */
 import assert from 'node:assert/strict'
 import { crc32c } from '../../protocol/crc32c.ts'
 import { configErrorText } from '../../src/config/broker-config.ts'

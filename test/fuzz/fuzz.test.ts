@@ -5,7 +5,10 @@ import { fuzz } from './fuzz.ts'
 import { mutated } from './mutate.ts'
 import { targets } from './targets.ts'
 
-/** The same cases in every run, so that a failure is of the change that it comes with; `npm run fuzz` has others each time. */
+/**
+ * The same cases in every run, so that a failure is of the change that it comes with; `npm run fuzz` has others each
+ * time.
+ */
 const seed = 20_778
 const caseCount = 20_000
 

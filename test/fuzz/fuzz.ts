@@ -1,6 +1,6 @@
 /**
- * Runs cases in a worker and watches it from outside: a case that never ends is found too, and memory is looked at while cases run.
- * A case is known by seed, target and number alone, so that each can be run again.
+ * Runs cases in a worker and watches it from outside: a case that never ends is found too, and memory is looked at
+ * while cases run. A case is known by seed, target and number alone, so that each can be run again.
  */
 import { Worker } from 'node:worker_threads'
 import { targets } from './targets.ts'
@@ -32,7 +32,9 @@ export interface FuzzReport {
   readonly failure: string | undefined
 }
 
-/** What worker and watcher share: which case runs, since when (a counter of looks is enough), and the slowest so far. */
+/**
+ * What worker and watcher share: which case runs, since when (a counter of looks is enough), and the slowest so far.
+ */
 export const shared = { target: 0, caseNumber: 1, slowestMs: 2, length: 3 } as const
 
 export interface WorkerTask {

@@ -1,4 +1,7 @@
-/** Changes to bytes and values that decoders get wrong: sizes that lie, cuts, repeats, extremes. All from a seeded source. */
+/**
+ * Changes to bytes and values that decoders get wrong: sizes that lie, cuts, repeats, extremes. All from a seeded
+ * source.
+ */
 import type { Random } from '../../src/environment/environment.ts'
 
 export function pick<T>(random: Random, from: readonly T[]): T {

@@ -1,6 +1,6 @@
 /**
- * One producer id that a double cannot hold, on its whole way: from the client through header, log, file, a restart and JSON
- * back to clients. `test/compat` takes such ids through the real programs.
+ * One producer id that a double cannot hold, on its whole way: from the client through header, log, file, a restart and
+ * JSON back to clients. `test/compat` takes such ids through the real programs.
  */
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'

@@ -1,6 +1,6 @@
 /**
- * Consumers that join, sync, commit, leave, fall silent and come back at random, a store that fails at random, restarts at
- * random times: held against a model that knows who may commit, and what was committed.
+ * Consumers that join, sync, commit, leave, fall silent and come back at random, a store that fails at random, restarts
+ * at random times: held against a model that knows who may commit, and what was committed.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -15,8 +15,8 @@ import { nameOf, openTestGroups, textOf, type TestGroups } from '../support/grou
 type Identity = Pick<JoinAnswer, 'memberId' | 'generationId'> & { readonly instance: string | null }
 
 /**
- * What must hold, whatever happens. It learns from answers, and at a restart from the last record of the group: generations
- * that were not written down yet never happened then, and their numbers come again.
+ * What must hold, whatever happens. It learns from answers, and at a restart from the last record of the group:
+ * generations that were not written down yet never happened then, and their numbers come again.
  */
 class Model {
   generation = 0

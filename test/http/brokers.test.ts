@@ -1,4 +1,6 @@
-/** The paths that take brokers down and up, and move leaders: on a broker with three of them, and on one that refuses. */
+/**
+ * The paths that take brokers down and up, and move leaders: on a broker with three of them, and on one that refuses.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Metadata } from '../../protocol/apis/metadata.ts'

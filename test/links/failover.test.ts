@@ -109,7 +109,8 @@ for (const step of ['decided', 'fenced', 'promoted', 'stopped'] as const) {
 }
 
 /**
- * Loses power at a disk call of a failover, and looks what the next broker makes of it. False when there was no such call.
+ * Loses power at a disk call of a failover, and looks what the next broker makes of it. False when there was no such
+ * call.
  */
 async function losePowerAt(t: TestContext, { call, seed }: { call: number; seed: number }): Promise<boolean> {
   const disk = new CrashDisk(seededNumbers(seed * 1_000 + call))

@@ -1,10 +1,11 @@
 /**
- * The promise of a mirror, under everything that can happen to it: a source that is killed, loses records, deletes them, grows,
- * lies and is created anew, and a mirror that is killed and loses power, in random order from a seed. Whatever happens, the
- * mirror holds a part of one history of its source, whole batches in a row; and in the end it equals the source, or is FAILED
- * for a reason that is true.
+ * The promise of a mirror, under everything that can happen to it: a source that is killed, loses records, deletes
+ * them, grows, lies and is created anew, and a mirror that is killed and loses power, in random order from a seed.
+ * Whatever happens, the mirror holds a part of one history of its source, whole batches in a row; and in the end it
+ * equals the source, or is FAILED for a reason that is true.
  *
- * `MIRROR_ROUNDS=500 MIRROR_SEED=1000 node --test test/links/random-schedule.test.ts` runs that many seeds from that one on.
+ * `MIRROR_ROUNDS=500 MIRROR_SEED=1000 node --test test/links/random-schedule.test.ts` runs that many seeds from that
+ * one on.
  */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
@@ -187,7 +188,9 @@ class Schedule {
     this.#source.clusterId = clusterId
   }
 
-  /** The process ends at once: what was written to the operating system stays, or, without power, only what was synced. */
+  /**
+   * The process ends at once: what was written to the operating system stays, or, without power, only what was synced.
+   */
   async #killMirror(keepsUnsynced: boolean): Promise<void> {
     const mirror = this.#mirror
     if (!mirror) return

@@ -1,6 +1,6 @@
 /**
- * Random compacted logs, cleaned here and there by a model of Kafka's cleaner: verify calls them equal by record, and finds each
- * record that was lost, changed or kept too long.
+ * Random compacted logs, cleaned here and there by a model of Kafka's cleaner: verify calls them equal by record, and
+ * finds each record that was lost, changed or kept too long.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -12,7 +12,10 @@ import { append, configOf, idOf, topicOf } from '../contracts/metadata-store.ts'
 import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
 import { seedsOf } from '../support/power-cuts.ts'
 
-/** Each is acknowledged before the next; some are larger than a few sectors, one removes. The log takes several snapshots. */
+/**
+ * Each is acknowledged before the next; some are larger than a few sectors, one removes. The log takes several
+ * snapshots.
+ */
 const changes: readonly (readonly MetadataRecord[])[] = [
   topicOf('a'),
   [...topicOf('b', 12), configOf('b', 'retention.ms', '1')],

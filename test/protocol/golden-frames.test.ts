@@ -1,6 +1,6 @@
 /**
- * Frames of real clients and of a real broker: read, written again, and attacked. test/golden/frames/README.md says where
- * they come from.
+ * Frames of real clients and of a real broker: read, written again, and attacked. test/golden/frames/README.md says
+ * where they come from.
  */
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'

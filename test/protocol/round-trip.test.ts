@@ -1,6 +1,6 @@
 /**
- * Properties of every declared message in every version: what is written is read back, and bytes that are cut, changed or
- * made up yield a value or a ProtocolError, nothing else.
+ * Properties of every declared message in every version: what is written is read back, and bytes that are cut, changed
+ * or made up yield a value or a ProtocolError, nothing else.
  */
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'

@@ -83,7 +83,8 @@ test('whatever call fails, acknowledged records stay in order and the rest can b
     disk.fault = () => undefined
     const killed = await openTestStore({ disk })
     const values = await readAllValues(killed, await openTestLog(killed))
-    // A write may be whole although its sync failed: records beyond the acknowledged ones may be there, none may be missing.
+    // A write may be whole although its sync failed: records beyond the acknowledged ones may be there, none may be
+    // missing.
     assert.deepEqual(values.slice(0, acknowledged.length), acknowledged, `call ${failing}`)
     assert.deepEqual(values, values.toSorted(), `call ${failing}`)
     if (!hasFailed) break

@@ -1,4 +1,7 @@
-/** Operations that meet a full disk: each is done, or not and can be asked for again, or the log is offline until a restart. */
+/**
+ * Operations that meet a full disk: each is done, or not and can be asked for again, or the log is offline until a
+ * restart.
+ */
 import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
 import type { LogHandle, LogStore, Result } from '../../storage/log-store.ts'

@@ -13,7 +13,8 @@ async function engineOn(disk: Disk, options: OpenTestStoreOptions = {}): Promise
   return {
     store,
     async reopen(how) {
-      // A killed process leaves the bytes that it has written and nothing else: the old store is simply not used any more.
+      // A killed process leaves the bytes that it has written and nothing else: the old store is simply not used any
+      // more.
       if (how === 'clean') await store.close()
       store = await openTestStore({ disk, ...options })
       return store

@@ -1,4 +1,7 @@
-/** Power cuts around what is not an append: topics that come and go, log starts, leader epochs, checkpoints, clean stops. */
+/**
+ * Power cuts around what is not an append: topics that come and go, log starts, leader epochs, checkpoints, clean
+ * stops.
+ */
 import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'

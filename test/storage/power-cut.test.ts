@@ -1,6 +1,6 @@
 /**
- * The promise of the log under the worst disk there is: a power cut at every disk call of a run loses at most what was not
- * synced, always a suffix, never a hole.
+ * The promise of the log under the worst disk there is: a power cut at every disk call of a run loses at most what was
+ * not synced, always a suffix, never a hole.
  */
 import { strict as assert } from 'node:assert'
 import { test } from 'node:test'

@@ -237,7 +237,9 @@ interface HistoryPromise {
   isCut: boolean
 }
 
-/** Appends over rolls, some of them synced, an aborted transaction, a truncation, a stop. Tells what it was promised. */
+/**
+ * Appends over rolls, some of them synced, an aborted transaction, a truncation, a stop. Tells what it was promised.
+ */
 async function workload(disk: CrashDisk, promised: HistoryPromise): Promise<void> {
   const { store, log } = await open(disk, { isMirror: true })
   const put = async (batch: ReturnType<typeof testBatch>, value: string, durable: boolean) => {

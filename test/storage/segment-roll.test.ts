@@ -55,7 +55,8 @@ test('segment.jitter.ms ends segments earlier, by a share that differs between l
 test('a segment ends when an index is full', async () => {
   const rising = Array.from({ length: 12 }, (_, index) => index)
   const still = rising.map(() => 5)
-  // Every batch but the first has an entry, of 8 bytes by offset, and of 12 by time where that has risen; one of these is kept.
+  // Every batch but the first has an entry, of 8 bytes by offset, and of 12 by time where that has risen; one of these
+  // is kept.
   const config = { segmentIndexBytes: 24, indexIntervalBytes: 150 }
   assert.deepEqual(await rollsAt(rising, config), [0, 2, 4, 6, 8, 10])
   assert.deepEqual(await rollsAt(still, { ...config, segmentIndexBytes: 36 }), [0, 5, 10])

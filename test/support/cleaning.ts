@@ -1,4 +1,6 @@
-/** Compaction in tests: what a cleaning works with, and a log whose every record is remembered, to compare what is left. */
+/**
+ * Compaction in tests: what a cleaning works with, and a log whose every record is remembered, to compare what is left.
+ */
 import { strict as assert } from 'node:assert'
 import { hash } from 'node:crypto'
 import {
@@ -194,7 +196,9 @@ export class CompactedModel {
     assert.equal(await this.#append(store, log, marker, 'coordinator'), baseOffset)
   }
 
-  /** Where the next batch goes. It is noted before it is written: one that fails may be there all the same, see `cutAt`. */
+  /**
+   * Where the next batch goes. It is noted before it is written: one that fails may be there all the same, see `cutAt`.
+   */
   #next(store: LogStore, log: LogHandle): { baseOffset: bigint; place: { baseOffset?: bigint; leaderEpoch?: number } } {
     const { logEndOffset } = store.view(log)
     if (!this.#isMirror) return { baseOffset: logEndOffset, place: {} }

@@ -1,21 +1,21 @@
 /**
  * The disk that loses power, fails and fills up, for tests.
  *
- * It is a file system in memory, of files and directories with what they hold now and what of that is durable. Calls take
- * effect one after the other, each but `writeNow` in a turn of the event loop of its own. At a power cut, what no sync has covered is lost or
- * kept as a seed decides, within what a journaling file system on a real disk may do:
+ * It is a file system in memory, of files and directories with what they hold now and what of that is durable. Calls
+ * take effect one after the other, each but `writeNow` in a turn of the event loop of its own. At a power cut, what no
+ * sync has covered is lost or kept as a seed decides, within what a journaling file system on a real disk may do:
  *
- * - Bytes. `sync` of a file makes durable what was written to it before the call, nothing that comes meanwhile. Of later
- *   writes nothing may be left, or all, or a beginning that ends at any byte, or each sector in any of the states that it had.
- *   The size is one of those that the file had, or lies between two of them; what is missing reads as zeros. So a name can
- *   outlive the content of its file.
- * - Names. Creating, renaming and removing each happen whole or not at all: after a cut in a rename of a file or a directory
- *   the one name or the other is there, never both or none, and a name that is renamed over has the old or the new file.
- *   Operations on different names and files are lost independently of each other, also within one directory (a journal would
- *   keep their order: code that holds here needs none); of those on the same name, or the same file, a later one never
- *   outlives an earlier one. Removing a directory is an operation per file in it. `syncDirectory` makes the operations on
- *   names in that directory durable that were complete before the call, but neither the content of the files nor the name of
- *   the directory itself.
+ * - Bytes. `sync` of a file makes durable what was written to it before the call, nothing that comes meanwhile. Of
+ *   later writes nothing may be left, or all, or a beginning that ends at any byte, or each sector in any of the states
+ *   that it had. The size is one of those that the file had, or lies between two of them; what is missing reads as
+ *   zeros. So a name can outlive the content of its file.
+ * - Names. Creating, renaming and removing each happen whole or not at all: after a cut in a rename of a file or a
+ *   directory the one name or the other is there, never both or none, and a name that is renamed over has the old or
+ *   the new file. Operations on different names and files are lost independently of each other, also within one
+ *   directory (a journal would keep their order: code that holds here needs none); of those on the same name, or the
+ *   same file, a later one never outlives an earlier one. Removing a directory is an operation per file in it.
+ *   `syncDirectory` makes the operations on names in that directory durable that were complete before the call, but
+ *   neither the content of the files nor the name of the directory itself.
  *
  * Closing never fails, and is no call that counts.
  */
@@ -36,8 +36,8 @@ const sectorBytes = 64
 export type DiskOperation = 'open' | 'write' | 'read' | 'truncate' | 'sync' | 'rename' | 'remove' | 'list' | 'other'
 
 /**
- * Whether a call fails: with this code, or not. `share` in [0, 1]: how much of its effect it has all the same; what has no parts
- * has its effect only at 1. Default: none, and for writes the disk's `tornShare`.
+ * Whether a call fails: with this code, or not. `share` in [0, 1]: how much of its effect it has all the same; what has
+ * no parts has its effect only at 1. Default: none, and for writes the disk's `tornShare`.
  */
 export type Fault = (
   operation: DiskOperation,
@@ -185,8 +185,8 @@ export class CrashDisk implements Disk {
   }
 
   /**
-   * The process ends and the machine goes on: all that was written stays, and what was not durable is not. The result is the
-   * disk to go on with; calls on this one fail from now on.
+   * The process ends and the machine goes on: all that was written stays, and what was not durable is not. The result
+   * is the disk to go on with; calls on this one fail from now on.
    */
   kill(): CrashDisk {
     this.#isDead = true

@@ -22,8 +22,8 @@ export function seedsOf(fewSeeds: number): number[] {
 
 /**
  * Runs the scenario once for each of its disk calls, with the power cut there, and every other time again while what is
- * found is opened. Now and then only the process ends there, and the power goes after the next one has opened all. Returns the
- * number of cuts.
+ * found is opened. Now and then only the process ends there, and the power goes after the next one has opened all.
+ * Returns the number of cuts.
  */
 export async function cutEverywhere<Promised>(seed: number, scenario: Scenario<Promised>): Promise<number> {
   const whole = new CrashDisk(seededNumbers(seed))

@@ -1,6 +1,6 @@
 /**
- * A source cluster that does as a test says: of any Kafka version, with any history, and able to lie. It answers from batches
- * that the test puts into it; `lies` replaces the answer to an API.
+ * A source cluster that does as a test says: of any Kafka version, with any history, and able to lie. It answers from
+ * batches that the test puts into it; `lies` replaces the answer to an API.
  */
 import assert from 'node:assert/strict'
 import { ApiVersions } from '../../protocol/apis/api-versions.ts'

@@ -11,7 +11,10 @@ export interface Compared {
   readonly difference: string | undefined
 }
 
-/** Compares one partition up to `endOffset`: every batch of the mirror below it must be the source's, all bytes, in order. */
+/**
+ * Compares one partition up to `endOffset`: every batch of the mirror below it must be the source's, all bytes, in
+ * order.
+ */
 export async function comparePartition(
   folders: { readonly source: string; readonly mirror: string },
   partition: { readonly label: string; readonly endOffset: bigint },

@@ -1,6 +1,6 @@
 /**
- * A client library behind a driver: a program in the library's language, in test/compat/drivers/, that does with the unmodified
- * library what it is told. One JSON object per line each way; drivers/README.md has the commands.
+ * A client library behind a driver: a program in the library's language, in test/compat/drivers/, that does with the
+ * unmodified library what it is told. One JSON object per line each way; drivers/README.md has the commands.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -28,7 +28,9 @@ export interface Member {
 
 /** What a driver answered instead of a result. */
 export class DriverError extends Error {
-  /** Kafka's name of the broker's error, the library's own of another, or UNSUPPORTED: the library has no way to do it. */
+  /**
+   * Kafka's name of the broker's error, the library's own of another, or UNSUPPORTED: the library has no way to do it.
+   */
   readonly kafka: string
 
   constructor(kafka: string, message: string) {

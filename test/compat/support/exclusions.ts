@@ -1,6 +1,6 @@
 /**
- * What a client can't do, each with its reason: reviewed like code. The matrix runs these scenarios all the same; one that fails
- * in another way than its row says fails the run, and so does one that passes.
+ * What a client can't do, each with its reason: reviewed like code. The matrix runs these scenarios all the same; one
+ * that fails in another way than its row says fails the run, and so does one that passes.
  */
 export interface Exclusion {
   readonly client: string

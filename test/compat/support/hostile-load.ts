@@ -1,6 +1,6 @@
 /**
- * A worker that sends hostile input to a broker: a thousand connections with frames that never end, and beside them damaged captures
- * of real clients at a steady pace. Case N of a seed is always the same.
+ * A worker that sends hostile input to a broker: a thousand connections with frames that never end, and beside them
+ * damaged captures of real clients at a steady pace. Case N of a seed is always the same.
  */
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'

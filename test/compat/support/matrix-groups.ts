@@ -134,8 +134,8 @@ export function groupTopic(client: Client, what: Assignor | 'static'): string {
 }
 
 /**
- * A member has the topic alone, a second one joins, the first leaves, then the second: nothing stays unread, and when the last has
- * left, what is committed is all there is.
+ * A member has the topic alone, a second one joins, the first leaves, then the second: nothing stays unread, and when
+ * the last has left, what is committed is all there is.
  */
 export async function shareGroup(client: Client, bootstrap: string, assignor: Assignor): Promise<void> {
   const ride = rideOf(client, bootstrap, assignor, assignor)
@@ -161,7 +161,10 @@ export async function shareGroup(client: Client, bootstrap: string, assignor: As
   assert.deepEqual(await committed(ride), endsOf(ride))
 }
 
-/** A static member dies and comes back within its session: it has its partitions again, and the other one notices nothing. */
+/**
+ * A static member dies and comes back within its session: it has its partitions again, and the other one notices
+ * nothing.
+ */
 export async function comeBackAsStaticMember(client: Client, bootstrap: string): Promise<void> {
   const ride = rideOf(client, bootstrap, 'static', eagerAssignorOf(client))
   const stays = await join(ride, driverOf(client), 'stays', 'stays')

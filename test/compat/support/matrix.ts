@@ -21,7 +21,9 @@ const usedExclusions = new Set<Exclusion>()
 
 const chosen = process.env['MATRIX']?.split(',')
 
-/** Builds all drivers, one after the other, and asks each who it is. A client that fails here is in no other scenario. */
+/**
+ * Builds all drivers, one after the other, and asks each who it is. A client that fails here is in no other scenario.
+ */
 export async function startClients(t: TestContext): Promise<void> {
   for (const name of driverNames) {
     if (chosen && !chosen.includes(name)) continue

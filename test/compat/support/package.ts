@@ -27,7 +27,9 @@ export async function pack(folder: string): Promise<Packed> {
   return { tarball: join(folder, filename), paths: files.map(({ path }) => path) }
 }
 
-/** Installs packages in a new, empty folder, which becomes an ES module project. Returns the folder of their commands. */
+/**
+ * Installs packages in a new, empty folder, which becomes an ES module project. Returns the folder of their commands.
+ */
 export async function installIn(
   folder: string,
   packages: readonly string[],

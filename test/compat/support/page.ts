@@ -56,7 +56,9 @@ function clientRow(peer: PeerName, results: readonly Result[]): string[] {
   return [titleOf(peer), own[0]?.version ?? '', ...counts]
 }
 
-/** A row of `kafka-tools.compat.ts` is the command that was typed; another test is its name, within the test around it. */
+/**
+ * A row of `kafka-tools.compat.ts` is the command that was typed; another test is its name, within the test around it.
+ */
 function describe({ what }: Result): string {
   const names = what.split(' > ')
   const last = names.at(-1)!

@@ -1,6 +1,6 @@
 /**
- * The peers that a run must have met, and what happened to each. A peer is skipped only where what it needs is not on this
- * machine; `run.ts` prints that, and fails when a peer was skipped although its tools are there.
+ * The peers that a run must have met, and what happened to each. A peer is skipped only where what it needs is not on
+ * this machine; `run.ts` prints that, and fails when a peer was skipped although its tools are there.
  */
 import * as nodeTest from 'node:test'
 import type { TestContext } from 'node:test'
@@ -83,7 +83,9 @@ async function firstMissing(commands: readonly string[]): Promise<string | undef
   return undefined
 }
 
-/** Brings a peer, or skips the test and says why. Installing takes place once; that it fails is a failure of the test. */
+/**
+ * Brings a peer, or skips the test and says why. Installing takes place once; that it fails is a failure of the test.
+ */
 export async function usePeer(t: TestContext, peer: PeerName): Promise<boolean> {
   const missing = await missingFor(peer)
   if (missing !== undefined) {

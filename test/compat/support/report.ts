@@ -1,4 +1,7 @@
-/** What became of each test with each peer: tests append it to the file that $COMPAT_REPORT names, and run.ts reads it back. */
+/**
+ * What became of each test with each peer: tests append it to the file that $COMPAT_REPORT names, and run.ts reads it
+ * back.
+ */
 import { appendFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 

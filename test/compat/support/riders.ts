@@ -1,6 +1,7 @@
 /**
- * Clients that produce numbered records, and read them in a group, while brokers come and go under them. Each writes its numbers
- * upwards in every partition, idempotently, and must bring everything through: a record that it gives up fails the test.
+ * Clients that produce numbered records, and read them in a group, while brokers come and go under them. Each writes
+ * its numbers upwards in every partition, idempotently, and must bring everything through: a record that it gives up
+ * fails the test.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -53,7 +54,10 @@ export interface Rider {
 }
 
 const sendEveryMs = 3
-/** As short as brokers let it be. A client that joins anew as another member waits for the session of the one before to end. */
+/**
+ * As short as brokers let it be. A client that joins anew as another member waits for the session of the one before to
+ * end.
+ */
 const sessionTimeoutMs = 6_000
 
 function sleep(delayMs: number): Promise<void> {
@@ -64,7 +68,10 @@ type OnLine = (line: string) => void
 
 interface Running {
   write(text: string): void
-  /** Ends its input, or sends a signal, and waits for the end. Rejects with what it complained of when the status is another. */
+  /**
+   * Ends its input, or sends a signal, and waits for the end. Rejects with what it complained of when the status is
+   * another.
+   */
   end(options?: { readonly signal?: 'SIGTERM'; readonly status?: number }): Promise<void>
 }
 
@@ -125,8 +132,8 @@ const kcat: Rider = {
   consume(ride) {
     const { brokers, topic, groupId } = ride
     const values = new Set<string>()
-    // Answers behind a long poll are as old as the poll. librdkafka 2.0 knows no leader epochs in metadata: a leader that such
-    // an answer names, while the client moves to the new one, leaves the partition with neither.
+    // Answers behind a long poll are as old as the poll. librdkafka 2.0 knows no leader epochs in metadata: a leader
+    // that such an answer names, while the client moves to the new one, leaves the partition with neither.
     const settings = [
       'auto.offset.reset=earliest',
       'auto.commit.interval.ms=200',

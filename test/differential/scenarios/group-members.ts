@@ -1,4 +1,7 @@
-/** Members of classic groups that speak to the broker in one version of JoinGroup, and in those of its time of the others. */
+/**
+ * Members of classic groups that speak to the broker in one version of JoinGroup, and in those of its time of the
+ * others.
+ */
 import { Heartbeat } from '../../../protocol/apis/heartbeat.ts'
 import { JoinGroup } from '../../../protocol/apis/join-group.ts'
 import { LeaveGroup } from '../../../protocol/apis/leave-group.ts'

@@ -6,7 +6,10 @@ import { OffsetFetch } from '../../../protocol/apis/offset-fetch.ts'
 import { zeroUuid, type RequestInput, type Uuid } from '../../../protocol/schema.ts'
 import type { Peer } from '../peer.ts'
 
-/** Waits until every partition of `__consumer_offsets` is served: Kafka creates the topic when someone asks for a coordinator. */
+/**
+ * Waits until every partition of `__consumer_offsets` is served: Kafka creates the topic when someone asks for a
+ * coordinator.
+ */
 export async function ensureCoordinator(peer: Peer): Promise<void> {
   const groupIds = ['g', 'h', 'i', 'j'] // one for each of four partitions
   await peer.prepareUntil(FindCoordinator, 4, {

@@ -5,7 +5,10 @@ import type { Peer, Scenario } from '../peer.ts'
 import { commonVersionsOf } from '../versions.ts'
 import { createTopic, nowMs, produce } from './topic.ts'
 
-/** Latest, earliest, largest timestamp, local earliest, last tiered, earliest pending upload, and numbers that mean nothing. */
+/**
+ * Latest, earliest, largest timestamp, local earliest, last tiered, earliest pending upload, and numbers that mean
+ * nothing.
+ */
 const specials = [-1n, -2n, -3n, -4n, -5n, -6n, -7n, -100n]
 const times = [0n, nowMs - 2n, nowMs - 1n, nowMs, nowMs + 1n, nowMs + 2n, nowMs + 100n, 9_223_372_036_854_775_807n]
 

@@ -1,6 +1,7 @@
 /**
- * Records what clients send, connection by connection, into clients.json beside it: `node test/golden/captures/record.ts`. A proxy
- * stands between them and a broker of ours. The librdkafka client needs Python 3.
+ * Records what clients send, connection by connection, into clients.json beside it: `node
+ * test/golden/captures/record.ts`. A proxy stands between them and a broker of ours. The librdkafka client needs Python
+ * 3.
  */
 import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

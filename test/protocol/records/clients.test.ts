@@ -1,4 +1,6 @@
-/** Batches cross the codecs of the JavaScript clients in both directions; other clients meet in the compatibility tests. */
+/**
+ * Batches cross the codecs of the JavaScript clients in both directions; other clients meet in the compatibility tests.
+ */
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'node:test'

@@ -1,4 +1,6 @@
-/** The driver of kafkajs. It has no consumer without a group: `consume` reads as the only member of a group of its own. */
+/**
+ * The driver of kafkajs. It has no consumer without a group: `consume` reads as the only member of a group of its own.
+ */
 import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import kafkajs, { type Consumer, type Kafka as Client, type Producer } from 'kafkajs'
@@ -42,7 +44,9 @@ function clientOf(bootstrap: string): Client {
   return new Kafka({ clientId: 'driver-kafkajs', brokers: [bootstrap], logLevel: logLevel.NOTHING })
 }
 
-/** The retries of an idempotent producer have no limit in kafkajs; this one gives up within the time that a test waits. */
+/**
+ * The retries of an idempotent producer have no limit in kafkajs; this one gives up within the time that a test waits.
+ */
 function producerOf(bootstrap: string, idempotent: boolean): Producer {
   const retry = { retries: 5, initialRetryTime: 100 }
   return clientOf(bootstrap).producer(idempotent ? { idempotent, maxInFlightRequests: 1, retry } : { retry })

@@ -1,4 +1,7 @@
-/** The driver of @platformatic/kafka. Its streams belong to groups: `consume` reads as the only member of a group of its own. */
+/**
+ * The driver of @platformatic/kafka. Its streams belong to groups: `consume` reads as the only member of a group of its
+ * own.
+ */
 import { randomUUID } from 'node:crypto'
 import {
   Admin,

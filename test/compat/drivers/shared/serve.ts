@@ -96,7 +96,9 @@ export function tellRecord(handle: string, record: object): void {
   print({ event: 'record', handle, ...record })
 }
 
-/** Answers commands until standard input ends. `nameOf` finds the name of the broker's error, or of the library's own. */
+/**
+ * Answers commands until standard input ends. `nameOf` finds the name of the broker's error, or of the library's own.
+ */
 export function serve(commands: Commands, nameOf: (error: unknown) => string): void {
   const run = async (line: string): Promise<void> => {
     const command = JSON.parse(line) as { id: number; do: keyof Commands }
@@ -131,7 +133,10 @@ export function findName(
 const sendEveryMs = 50
 const recordsPerSend = 10
 
-/** Sends numbered records one batch after the other until it is stopped. A batch that the library gives up counts as failed. */
+/**
+ * Sends numbered records one batch after the other until it is stopped. A batch that the library gives up counts as
+ * failed.
+ */
 export class Streaming {
   readonly #send: (records: TestRecord[]) => Promise<void>
   readonly #label: string
