@@ -152,7 +152,9 @@ export class SegmentLogStore implements LogStore {
     await disk.makeDirectory(directory)
     const entries = await disk.list(directory)
     const names = entries.filter((entry) => entry.isDirectory).map((entry) => entry.name)
-    for (const name of names) if (name.endsWith('-delete')) await disk.remove(joined(directory, name))
+    const deleted = names.filter((name) => name.endsWith('-delete'))
+    if (deleted.length > 0) await disk.syncDirectory(directory) // a power cut must not bring a part of one back
+    for (const name of deleted) await disk.remove(joined(directory, name))
     const isClean = entries.some((entry) => entry.name === cleanShutdownName)
     const hasLogs = names.some((name) => /-\d+$/.test(name) && name !== metadataLogName)
     if (isClean) {
@@ -490,8 +492,10 @@ export class SegmentLogStore implements LogStore {
     }
     try {
       await this.#cleaner.forget(logs)
-      for (const log of logs) await this.#removeFolder(log)
+      for (const log of logs) await this.#putAside(log)
+      // Before a file goes: what a power cut brings back under the old name must not be a part of the log.
       if (logs.length > 0) await this.#disk.syncDirectory(this.#directory)
+      for (const { state } of logs) await this.#deleted.add(folderAside(state), state.config.fileDeleteDelayMs)
       await this.#checkpoints.saveLogStarts()
       return { ok: true }
     } catch (error) {
@@ -500,16 +504,14 @@ export class SegmentLogStore implements LogStore {
   }
 
   /** The folder loses its name at once, and its files after `file.delete.delay.ms`. */
-  async #removeFolder(log: PartitionLog): Promise<void> {
+  async #putAside(log: PartitionLog): Promise<void> {
     const { state } = log
     await log.drain()
     await log.checkpoint.settled()
     state.tail.clear()
     this.#promoted.delete(log)
-    const aside = deletedFolder(state.folder, state.id.topicId)
-    await this.#disk.rename(state.folder, aside)
+    await this.#disk.rename(state.folder, folderAside(state))
     for (const segment of state.segments) await segment.retire('close')
-    await this.#deleted.add(aside, state.config.fileDeleteDelayMs)
   }
 
   /**
@@ -522,6 +524,10 @@ export class SegmentLogStore implements LogStore {
       if (!(error instanceof DiskError)) throw error
     }
   }
+}
+
+function folderAside({ folder, id }: LogState): string {
+  return deletedFolder(folder, id.topicId)
 }
 
 const closed = failure('LOG_OFFLINE', 'the store is closed')

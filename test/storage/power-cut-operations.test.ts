@@ -6,7 +6,8 @@ import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'
 import type { SegmentLogStore } from '../../storage/segment-log-store.ts'
-import type { CrashDisk } from '../support/crash-disk.ts'
+import { deletedFolder } from '../../storage/recovery.ts'
+import { CrashDisk } from '../support/crash-disk.ts'
 import {
   append,
   must,
@@ -210,3 +211,21 @@ for (const seed of seedsOf(1)) {
     t.diagnostic(`${cuts} cuts`)
   })
 }
+
+test('no file of a deleted topic goes before its folder has lost the name for good', async () => {
+  const disk = new CrashDisk(() => 0)
+  const calls: string[] = []
+  disk.fault = (operation, path) => void calls.push(`${operation} ${path}`)
+  const store = await openTestStore({ disk })
+  for (const fileDeleteDelayMs of [0n, 60_000n]) {
+    const topicId = testTopicId(fileDeleteDelayMs === 0n ? 1 : 2)
+    await put(store, await openTestLog(store, { topicId, config: { ...config, fileDeleteDelayMs } }), 'gone')
+    must(await store.drop(topicId))
+  }
+  await openTestStore({ disk }) // removes what waited for its delay
+  const ofFolders = calls.filter((call) => /-delete$|^(?:rename orders-0|sync )$/.test(call))
+  const [first, second] = [testTopicId(1), testTopicId(2)].map((topicId) => deletedFolder('orders-0', topicId))
+  for (const removal of [`remove ${first}`, `remove ${second}`]) {
+    assert.equal(ofFolders[ofFolders.indexOf(removal) - 1], 'sync ', removal)
+  }
+})
