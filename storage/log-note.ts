@@ -57,7 +57,7 @@ export function formatNote(note: LogNote): Uint8Array {
 
 /** Undefined where the bytes are not exactly such a note. */
 export function parseNote(bytes: Uint8Array): LogNote | undefined {
-  const lines = parseLines(bytes, /^(log|segment|batch)((?: -?\d*)+)$/, (match) => ({
+  const lines = parseLines(bytes, /^(log|segment|batch)((?: (?:-?\d+|-))+)$/, (match) => ({
     kind: match[1]!,
     fields: match[2]!.trim().split(' '),
   }))
@@ -65,6 +65,10 @@ export function parseNote(bytes: Uint8Array): LogNote | undefined {
   if (!lines || head?.kind !== 'log' || head.fields.length !== 2) return undefined
   const segments: SegmentNote[] = []
   const batches: { producerId: bigint; batch: WrittenBatch }[] = []
+  const mayBeMissing = (kind: string, index: number) => kind === 'segment' && index === 4
+  for (const { kind, fields } of lines) {
+    if (fields.some((field, index) => field === '-' && !mayBeMissing(kind, index))) return undefined
+  }
   for (const { kind, fields } of lines.slice(1)) {
     const [a, b, c, d, e] = fields as [string, string, string, string, string]
     if (kind === 'segment' && fields.length === 11) {

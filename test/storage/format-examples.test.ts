@@ -115,6 +115,9 @@ test('the examples of text files are read and written as they stand there', () =
     '0\n1\nlog 180\n',
     '0\n2\nlog 180 1\n',
     '0\n2\nlog 1 0\nsegment 1 2 3\n',
+    '0\n1\nlog - 0\n',
+    '0\n2\nlog 1 0\nsegment 0 5 500 3 1 1 2 - 4 5 6\n',
+    '0\n2\nlog 1 0\nbatch 9 4 - 0 3\n',
     '1\n1\nlog 1 0\n',
     '',
   ]) {
