@@ -1,9 +1,10 @@
 /**
  * The newest bytes of a log, in memory: consumers and links at the end of it read no disk. Appended batches are copied
  * into chunks (a view would pin the whole frame that it came in), but for big ones that make up most of their buffer.
- * Bytes that were published never change while somebody may look at them. The memory of a chunk that was let go is used
- * again once its batches are written and every reader has given it back; what no reader gives back is left to the
- * garbage collector.
+ * Bytes that were published never change while somebody may look at them. A tail that had to let go of bytes that
+ * nobody has read keeps no more until somebody reads: the copies would be for nobody. The memory of a chunk that was
+ * let go is used again once its batches are written and every reader has given it back; what no reader gives back is
+ * left to the garbage collector.
  */
 import { strict as assert } from 'node:assert'
 import type { LentMemory } from './log-store.ts'
@@ -15,6 +16,8 @@ import type { LentMemory } from './log-store.ts'
 const ownChunkBytes = 64 * 1024
 const smallestChunkBytes = 4 * 1024
 const largestChunkBytes = 256 * 1024
+/** What a tail keeps for the first reader to come. */
+const firstReaderBytes = 1024 * 1024
 /** So many blocks of the largest size are kept for the next chunks. */
 const spareBlocks = 16
 
@@ -143,6 +146,7 @@ export class TailChunk {
   unwrittenCount = 0
   /** Reads that have a view of the bytes and have not given it back. */
   readerCount = 0
+  wasRead = false
   /** The bytes are a block of the tail's own, not a batch as it was handed in. */
   readonly isOurs: boolean
   /** Where a batch as it was handed in lies, when that is lent. */
@@ -220,6 +224,8 @@ export class TailCache {
   readonly #limitBytes: number
   #chunks: TailChunk[] = []
   #heldBytes = 0
+  /** Whether somebody reads here: 'nobody' since bytes had to go that nobody had read. */
+  #readers: 'unknown' | 'some' | 'nobody' = 'unknown'
 
   constructor(budget: TailBudget, limitBytes: number) {
     this.#budget = budget
@@ -228,10 +234,11 @@ export class TailCache {
 
   /**
    * Takes a batch behind the last one. Its `bytes` are the ones to patch and write from then on: a copy, or the same
-   * when it is big. They are safe until `settle`. `lent`: where the batch lies now, when that is lent; it is retained
-   * when the batch stays there.
+   * when it is big or nobody reads here. They are safe until `settle`. `lent`: where the batch lies now, when that is
+   * lent; it is retained when the batch stays there for readers.
    */
   place(batch: TailBatch, lent?: LentMemory): void {
+    if (this.#readers === 'nobody') return this.skip()
     const { bytes } = batch
     if (bytes.length >= ownChunkBytes && bytes.length * 2 >= bytes.buffer.byteLength) {
       this.#note(this.#open(bytes, { place: batch, isOurs: false, lent }), batch)
@@ -275,6 +282,7 @@ export class TailCache {
    * first one in any case when `minOneBatch`. Undefined when the tail does not reach back to `offset`.
    */
   read(offset: bigint, endOffset: bigint, limit: { maxBytes: number; minOneBatch: boolean }): TailRead | undefined {
+    this.#readers = 'some'
     const first = this.#chunks[0]
     if (!first || offset < first.firstOffset) return undefined
     const chunks: Uint8Array[] = []
@@ -299,6 +307,7 @@ export class TailCache {
         chunks.push(chunk.bytes.subarray(start, end))
         read.push(chunk)
         chunk.readerCount += 1
+        chunk.wasRead = true
         sizeBytes += end - start
         upperBound = chunk.nextOffsetAt(until - 1)
       }
@@ -328,19 +337,16 @@ export class TailCache {
     return sizeBytes
   }
 
-  /** Lets go of a chunk that it has, and of all before it. */
+  /** Lets go of a chunk that it has, and of all before it, to make room. */
   evictThrough(chunk: TailChunk): void {
-    while (this.#chunks.length > 0) {
-      const oldest = this.#chunks.shift()!
-      this.#forget(oldest)
-      if (oldest === chunk) return
-    }
+    if (!chunk.wasRead) this.#readers = 'nobody'
+    this.#forgetThrough(chunk)
   }
 
   /** Lets go of everything that begins below `offset`: the log has other bytes there now. */
   evictBelow(offset: bigint): void {
     const last = this.#chunks.findLast((chunk) => chunk.firstOffset < offset)
-    if (last) this.evictThrough(last)
+    if (last) this.#forgetThrough(last)
   }
 
   clear(): void {
@@ -363,7 +369,8 @@ export class TailCache {
     this.#chunks.push(chunk)
     this.#heldBytes += chunk.heldBytes
     this.#budget.add(chunk)
-    while (this.#heldBytes > this.#limitBytes && this.#chunks.length > 1) this.evictThrough(this.#chunks[0]!)
+    const limitBytes = this.#readers === 'some' ? this.#limitBytes : Math.min(this.#limitBytes, firstReaderBytes)
+    while (this.#heldBytes > limitBytes && this.#chunks.length > 1) this.evictThrough(this.#chunks[0]!)
     return chunk
   }
 
@@ -374,6 +381,14 @@ export class TailCache {
     chunk.lastOffset = batch.lastOffset
     chunk.unwrittenCount += 1
     batch.chunk = chunk
+  }
+
+  #forgetThrough(chunk: TailChunk): void {
+    while (this.#chunks.length > 0) {
+      const oldest = this.#chunks.shift()!
+      this.#forget(oldest)
+      if (oldest === chunk) return
+    }
   }
 
   #forget(chunk: TailChunk): void {

@@ -3,6 +3,9 @@
  * interleaved in one run on the real disk: bare ones (`fs.writev`, what Node offers to a program that must not block),
  * and those of the engine's own disk, which does small writes without a thread.
  *
+ * Rounds last some tens of milliseconds. In shorter ones the change from one lane to the next (threads that wake, caches
+ * that fill) is a good part of what is measured.
+ *
  * Run it: `UV_THREADPOOL_SIZE=16 node bench/storage/append.bench.ts [batches] [directory]`.
  */
 import { strict as assert } from 'node:assert'
@@ -18,7 +21,7 @@ import { describeLane, runLanes, type Lane, type LaneResult } from '../support/l
 
 const partitionCount = 12
 const batchBytes = 16 * 1024
-const batchesPerRound = 500
+const batchesPerRound = 2_000
 const mode = { kind: 'assign', leaderEpoch: 0 } as const
 
 export interface AppendRun {
@@ -127,7 +130,7 @@ if (import.meta.main) {
   const root = await mkdtemp(join(process.argv[3] ?? tmpdir(), 'titorelli-bench-'))
   try {
     for (const writers of [1, 16, 64]) {
-      const run = await benchmarkAppend({ root, batches: Number(process.argv[2] ?? 20_000), writers })
+      const run = await benchmarkAppend({ root, batches: Number(process.argv[2] ?? 40_000), writers })
       console.log(`${writers} writers, checksum ${run.checksum}`)
       for (const lane of run.lanes) console.log(describeLane(lane, run.lanes[0]!, batchBytes))
     }

@@ -53,7 +53,10 @@ for (const [what, batchBytes, frameBytes, isShared] of [
 
 const blockBytes = 256 * 1024
 
-/** A tail whose next batches of 32 KiB fill blocks of the largest size, eight each, and that may hold one of these. */
+/**
+ * A tail whose next batches of 32 KiB fill blocks of the largest size, eight each, and that may hold one of these.
+ * Somebody waits at its end.
+ */
 function openFullTail() {
   const changes: number[] = []
   const budget = new TailBudget(1, (grownBytes) => changes.push(grownBytes))
@@ -61,6 +64,7 @@ function openFullTail() {
   let offset = 0
   const place = () => {
     const batch = batchAt(offset, new Uint8Array(32 * 1024))
+    tail.read(BigInt(offset), BigInt(offset), everything)
     offset += 1
     tail.place(batch)
     return batch
@@ -116,6 +120,59 @@ test('a tail that is short of memory keeps none for the next chunks', () => {
   tail.clear()
   budget.evictTo(0)
   assert.equal(countedBytes(), 0)
+})
+
+/** A tail, and what places batches of 64 KiB in it and says whether they were kept. */
+function openReadable(limitBytes: number) {
+  const budget = new TailBudget(Infinity)
+  const tail = new TailCache(budget, limitBytes)
+  let offset = 0
+  const place = () => {
+    const bytes = new Uint8Array(65_536)
+    const batch = batchAt(offset++, bytes)
+    tail.place(batch)
+    const isKept = batch.chunk !== undefined
+    assert(isKept || batch.bytes === bytes, 'a batch that is not kept is written from where it lies')
+    tail.settle(batch)
+    return isKept
+  }
+  return { budget, tail, place, readLast: () => tail.read(BigInt(offset - 1), BigInt(offset), everything) }
+}
+
+test('a tail that nobody reads keeps a mebibyte for the first reader, and then nothing', () => {
+  const { budget, place, tail } = openReadable(Infinity)
+  let kept = 0
+  while (place()) kept += 1
+  assert.equal(kept, 17, 'a mebibyte, and what would have been too much')
+  assert.equal(budget.usedBytes, 0)
+  assert.equal(tail.firstOffset, undefined)
+  assert.equal(place(), false)
+})
+
+test('a tail keeps what comes once somebody has read, up to its limit, and nothing once that went unread', () => {
+  const { place, readLast } = openReadable(4 * 1024 * 1024)
+  while (place());
+  assert.equal(readLast(), undefined)
+  for (let batch = 0; batch < 64; batch++) assert(place(), `batch ${batch} is kept for the reader`)
+  assert(place(), 'it shows that the oldest has to go unread')
+  assert.equal(place(), false)
+})
+
+test('a tail goes on keeping what comes while somebody reads it, however much that is', () => {
+  const { place, readLast } = openReadable(1024 * 1024)
+  for (let batch = 0; batch < 100; batch++) {
+    assert(place())
+    assert.equal(readLast()?.sizeBytes, 65_536)
+  }
+})
+
+test('what the log itself lets go of says nothing about readers', () => {
+  const { tail, place } = openReadable(Infinity)
+  for (let batch = 0; batch < 8; batch++) assert(place())
+  tail.evictBelow(4n)
+  assert(place())
+  tail.clear()
+  assert(place())
 })
 
 /** Memory that is lent, and by how many it is retained. */
