@@ -8,11 +8,10 @@
  * write takes is foretold from what others took of late: memory that a virtual machine has never used costs ten times
  * as much.
  *
- * Who waits here holds up the whole process, and a write may have to wait: for a disk that can't keep up with dirty
- * pages, for memory, for a running sync. So what meets a running sync goes to the pool, and when some have waited the
- * next ones do, as long as it takes that no more than a tenth of the time is lost to waiting.
+ * What meets a running sync goes to the pool too: it may have to wait for that. For all others there is `LoopTime`.
  */
 import * as fs from 'node:fs'
+import { LoopTime, type LoopTimeOptions } from './node-loop-time.ts'
 
 /** Above this size the copy itself takes long enough to be worth another thread. */
 const largestBytes = 128 * 1024
@@ -22,8 +21,6 @@ const pieceBytes = 64 * 1024
 const maxVectors = 1024
 /** What will take longer than this is worth waking a thread, unless it is the first of its turn. */
 const handOverMs = 0.05
-/** Once the writes of a turn have taken so long, the pool does the rest. */
-const turnMs = 1
 /** What a write costs, at best: the call, and its bytes. */
 const callMs = 0.003
 const byteMs = 0.000_000_22
@@ -33,39 +30,24 @@ const slowest = 20
 /** What takes longer, for up to `usualBytes`, has waited for something. */
 const usualMs = 0.1
 const usualBytes = 32 * 1024
-/** Of the time, what may be lost to waiting. */
-const waitingShare = 0.1
-/** So much may be lost at once before the pool has to help. */
-const burstMs = 10
 
-export interface DirectWritesOptions {
-  /** A monotonous clock, in milliseconds. */
-  readonly nowMs?: () => number
+export interface DirectWritesOptions extends LoopTimeOptions {
   /** What writes, as `fs.writevSync` does. */
   readonly write?: Write
-  /** Runs a function when the next turn of the event loop begins. */
-  readonly defer?: (run: () => void) => void
 }
 
 type Write = (fd: number, chunks: readonly Uint8Array[], position: number) => number
 
 export class DirectWrites {
-  readonly #nowMs: () => number
+  readonly #time: LoopTime
   readonly #write: Write
-  readonly #defer: (run: () => void) => void
   #runningSyncs = 0
-  /** What was lost to waiting, less what may be lost in the time since. */
-  #lostMs = 0
-  #knownAtMs = 0
-  /** How long the writes of this turn of the event loop have taken: undefined before the first. */
-  #spentMs: number | undefined
   /** How many times what they cost at best writes have cost of late. */
   #slowness = 1
 
   constructor(options: DirectWritesOptions = {}) {
-    this.#nowMs = options.nowMs ?? (() => performance.now())
+    this.#time = new LoopTime(options)
     this.#write = options.write ?? writeInPieces
-    this.#defer = options.defer ?? ((run) => setImmediate(run))
   }
 
   /**
@@ -77,21 +59,14 @@ export class DirectWrites {
   tryWrite(fd: number, chunks: readonly Uint8Array[], at: { position: number; sizeBytes: number }): number | undefined {
     if (at.sizeBytes > largestBytes || chunks.length > maxVectors || this.#runningSyncs > 0) return undefined
     const bestMs = callMs + at.sizeBytes * byteMs
-    const spentMs = this.#spentMs ?? 0
-    const isWorthAThread = this.#spentMs !== undefined && bestMs * this.#slowness > handOverMs
-    if (isWorthAThread || spentMs >= turnMs) return undefined
-    const startMs = this.#nowMs()
-    this.#lostMs = Math.max(0, this.#lostMs - (startMs - this.#knownAtMs) * waitingShare)
-    this.#knownAtMs = startMs
-    if (this.#lostMs >= burstMs) return undefined
-    if (this.#spentMs === undefined) this.#defer(() => (this.#spentMs = undefined))
+    if (this.#time.isBegun && bestMs * this.#slowness > handOverMs) return undefined
+    const startMs = this.#time.begin()
+    if (startMs === undefined) return undefined
     try {
       return this.#write(fd, chunks, at.position)
     } finally {
-      const tookMs = this.#nowMs() - startMs
-      this.#spentMs = spentMs + tookMs
+      const tookMs = this.#time.end(startMs, usualMs * Math.max(1, at.sizeBytes / usualBytes))
       this.#slowness += (Math.min(tookMs / bestMs, slowest) - this.#slowness) * newsShare
-      this.#lostMs += Math.max(0, tookMs - usualMs * Math.max(1, at.sizeBytes / usualBytes))
     }
   }
 

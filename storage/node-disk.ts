@@ -1,5 +1,6 @@
 /**
- * The real disk: callback `node:fs`, with a cap of calls in flight per class of work; small writes go without a thread.
+ * The real disk: callback `node:fs`, with a cap of calls in flight per class of work; small writes, and looks at names
+ * and small files, go without a thread.
  *
  * libuv runs file calls on few threads, shared with name look-ups. Appends may use them all; reads, syncs and
  * housekeeping together leave at least one free, so that a crowd of cold readers never stands between an append and the
@@ -20,6 +21,7 @@ import {
 } from './disk.ts'
 import { DirectWrites } from './node-direct-writes.ts'
 import { lockDirectory } from './node-lock.ts'
+import { LoopTime } from './node-loop-time.ts'
 import { replaceByRename } from './replace-file.ts'
 import { Turns } from './turns.ts'
 
@@ -33,7 +35,14 @@ export interface NodeDiskOptions {
   readonly threadPoolSize?: number
   /** How small writes are done. */
   readonly directWrites?: DirectWrites
+  /** What looks at names and small files may take of the event loop. */
+  readonly lookTime?: LoopTime
 }
+
+/** A file of up to this size is read in one go with its name. */
+const smallFileBytes = 64 * 1024
+/** A look that takes longer has waited for the disk. */
+const usualLookMs = 0.1
 
 /** How many calls of each class may be in flight, for a pool of `threadPoolSize` threads. */
 export function classCaps(threadPoolSize: number): Record<DiskClass, number> {
@@ -47,7 +56,9 @@ export function classCaps(threadPoolSize: number): Record<DiskClass, number> {
 /** Lets so many calls run at once; the rest wait in order. */
 class Gate {
   #free: number
-  readonly #waiting: (() => void)[] = []
+  #waiting: (() => void)[] = []
+  /** So many of those have begun. */
+  #begun = 0
 
   constructor(cap: number) {
     this.#free = cap
@@ -63,9 +74,17 @@ class Gate {
   }
 
   leave(): void {
-    const next = this.#waiting.shift()
-    if (next) next()
-    else this.#free += 1
+    const next = this.#waiting[this.#begun]
+    if (!next) {
+      this.#free += 1
+      return
+    }
+    this.#begun += 1
+    if (this.#begun * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#begun) // now and then: taking them off one by one moves all others
+      this.#begun = 0
+    }
+    next()
   }
 }
 
@@ -75,11 +94,13 @@ export class NodeDisk implements Disk {
   readonly root: string
   readonly #gates: Record<DiskClass, Gate>
   readonly #direct: DirectWrites
+  readonly #lookTime: LoopTime
   readonly #turns = new Turns((run) => setImmediate(run))
 
   constructor(root: string, options: NodeDiskOptions = {}) {
     this.root = path.resolve(root)
     this.#direct = options.directWrites ?? new DirectWrites()
+    this.#lookTime = options.lookTime ?? new LoopTime()
     const caps = classCaps(options.threadPoolSize ?? 4)
     this.#gates = {
       append: new Gate(caps.append),
@@ -95,13 +116,20 @@ export class NodeDisk implements Disk {
     if (options.create === true || options.exclusive === true) flags |= O_CREAT
     if (options.exclusive === true) flags |= O_EXCL
     const run = this.#runner(name)
+    const look: Look = (lookNow) => this.#look(name, lookNow)
     const mode = options.isPrivate === true ? 0o600 : 0o644
-    const fd = await run<number>('append', (done) => fs.open(this.#resolve(name), flags, mode, done))
-    return new NodeFile(name, fd, { run, direct: this.#direct, turns: this.#turns })
+    const path = this.#resolve(name)
+    const isLook = (flags & O_CREAT) === 0
+    const fd =
+      (isLook ? await look(() => fs.openSync(path, flags)) : undefined) ??
+      (await run<number>('append', (done) => fs.open(path, flags, mode, done)))
+    return new NodeFile(name, fd, { run, look, direct: this.#direct, turns: this.#turns })
   }
 
-  readFile(name: string): Promise<Uint8Array> {
-    return this.#runner(name)<Uint8Array>('housekeeping', (done) => fs.readFile(this.#resolve(name), done))
+  async readFile(name: string): Promise<Uint8Array> {
+    const path = this.#resolve(name)
+    const small = await this.#look(name, () => readSmallFile(path))
+    return small ?? this.#runner(name)<Uint8Array>('housekeeping', (done) => fs.readFile(path, done))
   }
 
   replaceFile(name: string, content: Uint8Array, options: Pick<OpenOptions, 'isPrivate'> = {}): Promise<void> {
@@ -115,15 +143,19 @@ export class NodeDisk implements Disk {
   }
 
   async list(name: string): Promise<readonly DirectoryEntry[]> {
-    const entries = await this.#runner(name)<fs.Dirent[]>('housekeeping', (done) =>
-      fs.readdir(this.#resolve(name), { withFileTypes: true }, done),
-    )
+    const path = this.#resolve(name)
+    const options = { withFileTypes: true } as const
+    const entries =
+      (await this.#look(name, () => fs.readdirSync(path, options))) ??
+      (await this.#runner(name)<fs.Dirent[]>('housekeeping', (done) => fs.readdir(path, options, done)))
     return entries
       .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
       .sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   async exists(name: string): Promise<boolean> {
+    const found = await this.#look(name, () => fs.statSync(this.#resolve(name), { throwIfNoEntry: false }) ?? null)
+    if (found !== undefined) return found !== null
     try {
       await this.#runner(name)<fs.Stats>('housekeeping', (done) => fs.stat(this.#resolve(name), done))
       return true
@@ -164,6 +196,23 @@ export class NodeDisk implements Disk {
     return lockDirectory(this.root)
   }
 
+  /**
+   * What a call without a thread finds, as soon as the event loop has time for it. Undefined where that says so, or
+   * where the pool should do it, as such calls had to wait for the disk of late.
+   */
+  async #look<T>(name: string, lookNow: () => T | undefined): Promise<T | undefined> {
+    while (this.#lookTime.isSpent) await this.#turns.next()
+    const startMs = this.#lookTime.begin()
+    if (startMs === undefined) return undefined
+    try {
+      return lookNow()
+    } catch (error) {
+      throw error instanceof DiskError ? error : diskErrorOf(error as NodeJS.ErrnoException, name)
+    } finally {
+      this.#lookTime.end(startMs, usualLookMs)
+    }
+  }
+
   #resolve(name: string): string {
     return path.join(this.root, name)
   }
@@ -185,10 +234,27 @@ export class NodeDisk implements Disk {
 }
 
 type Runner = <T>(diskClass: DiskClass, call: (done: Callback<T>) => void) => Promise<T>
+type Look = <T>(lookNow: () => T | undefined) => Promise<T | undefined>
+
+/** The content of a file, or undefined where that is large. */
+function readSmallFile(path: string): Uint8Array | undefined {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY)
+  try {
+    const { size } = fs.fstatSync(fd)
+    if (size > smallFileBytes) return undefined
+    // One byte more than there is tells whether that is all, also of a file that has grown meanwhile.
+    const bytes = new Uint8Array(size + 1)
+    const sizeBytes = fs.readSync(fd, bytes, 0, bytes.length, 0)
+    return sizeBytes > size ? undefined : bytes.subarray(0, sizeBytes)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
 
 /** What the files of a disk share. */
 interface FileParts {
   readonly run: Runner
+  readonly look: Look
   readonly direct: DirectWrites
   readonly turns: Turns
 }
@@ -197,6 +263,7 @@ class NodeFile implements DiskFile {
   readonly path: string
   readonly #fd: number
   readonly #run: Runner
+  readonly #look: Look
   readonly #direct: DirectWrites
   readonly #turns: Turns
   #closed = false
@@ -205,6 +272,7 @@ class NodeFile implements DiskFile {
     this.path = name
     this.#fd = fd
     this.#run = how.run
+    this.#look = how.look
     this.#direct = how.direct
     this.#turns = how.turns
   }
@@ -214,9 +282,18 @@ class NodeFile implements DiskFile {
   }
 
   async stat(diskClass: DiskClass = 'read'): Promise<FileStat> {
+    const { size, nlink } = (await this.#look(() => this.#statNow())) ?? (await this.#statInPool(diskClass))
+    return { sizeBytes: size, isLinked: nlink > 0 }
+  }
+
+  #statNow(): fs.Stats {
     this.#requireOpen()
-    const stats = await this.#run<fs.Stats>(diskClass, (done) => fs.fstat(this.#fd, done))
-    return { sizeBytes: stats.size, isLinked: stats.nlink > 0 }
+    return fs.fstatSync(this.#fd)
+  }
+
+  #statInPool(diskClass: DiskClass): Promise<fs.Stats> {
+    this.#requireOpen()
+    return this.#run<fs.Stats>(diskClass, (done) => fs.fstat(this.#fd, done))
   }
 
   async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {

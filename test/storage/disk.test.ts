@@ -10,6 +10,7 @@ import { DiskError } from '../../storage/disk.ts'
 import { MemoryDisk } from '../../storage/memory-disk.ts'
 import { DirectWrites } from '../../storage/node-direct-writes.ts'
 import { classCaps, NodeDisk } from '../../storage/node-disk.ts'
+import { LoopTime } from '../../storage/node-loop-time.ts'
 import { diskContract } from '../contracts/disk.ts'
 
 async function temporaryDirectory(t: TestContext): Promise<string> {
@@ -20,6 +21,13 @@ async function temporaryDirectory(t: TestContext): Promise<string> {
 
 diskContract('MemoryDisk', async () => new MemoryDisk((run) => setImmediate(run)))
 diskContract('NodeDisk', async (t) => new NodeDisk(await temporaryDirectory(t)))
+diskContract('NodeDisk that leaves everything to the pool', async (t) => {
+  const lookTime = new LoopTime()
+  lookTime.end(lookTime.begin()!, -1e12) // all has been waited for so long that there is no time to lose any more
+  const directWrites = new DirectWrites()
+  directWrites.syncBegins()
+  return new NodeDisk(await temporaryDirectory(t), { lookTime, directWrites })
+})
 
 test('a memory disk completes in a scheduled turn, so that a loop over it lets timers run', async () => {
   const turns: (() => void)[] = []
@@ -192,6 +200,65 @@ test('a loop over small writes lets timers run', async (t) => {
   for (let position = 0; !isDue; position++) {
     assert(position < 1_000_000)
     await file.write(position, [Uint8Array.of(1)])
+  }
+})
+
+/** A disk whose looks take as long as the test says, on its own clock. */
+async function openScriptedLooks(t: TestContext) {
+  const script = { nowMs: 0, takesMs: 0, lookCount: 0 }
+  // The clock is read when a look begins and when it ends.
+  let isLooking = false
+  const nowMs = () => {
+    if (isLooking) script.nowMs += script.takesMs
+    else script.lookCount += 1
+    isLooking = !isLooking
+    return script.nowMs
+  }
+  const lookTime = new LoopTime({ nowMs })
+  return { disk: new NodeDisk(await temporaryDirectory(t), { lookTime }), script, lookTime }
+}
+
+test('looks at names and small files go without a thread, and a large file to one', async (t) => {
+  const { disk, script } = await openScriptedLooks(t)
+  const small = Uint8Array.from({ length: 64 * 1024 }, (_, index) => index % 251)
+  const large = Uint8Array.from({ length: 64 * 1024 + 1 }, (_, index) => index % 251)
+  await writeFile(join(disk.root, 'small'), small)
+  await writeFile(join(disk.root, 'large'), large)
+  assert.deepEqual(Buffer.from(await disk.readFile('small')), Buffer.from(small))
+  assert.deepEqual(Buffer.from(await disk.readFile('large')), Buffer.from(large))
+  assert.equal(await disk.exists('small'), true)
+  assert.equal(await disk.exists('none'), false)
+  assert.deepEqual(
+    (await disk.list('')).map(({ name }) => name),
+    ['large', 'small'],
+  )
+  const file = await disk.open('small', { readOnly: true })
+  assert.equal(await file.size(), small.length)
+  assert.equal(script.lookCount, 7)
+  await file.close()
+  await assert.rejects(file.size(), { code: 'CLOSED' })
+})
+
+test('looks that have to wait for the disk leave the next ones to the threads', async (t) => {
+  const { disk, script, lookTime } = await openScriptedLooks(t)
+  script.takesMs = 15
+  await disk.exists('')
+  await disk.nextTurn()
+  script.takesMs = 0
+  assert.equal(lookTime.begin(), undefined)
+  for (let look = 0; look < 10; look++) {
+    assert.equal(await disk.exists(''), true)
+    await assert.rejects(disk.readFile('none'), { code: 'NOT_FOUND', path: 'none' })
+  }
+})
+
+test('a loop over looks lets timers run', async (t) => {
+  const disk = new NodeDisk(await temporaryDirectory(t))
+  let isDue = false
+  setTimeout(() => (isDue = true), 1)
+  for (let look = 0; !isDue; look++) {
+    assert(look < 1_000_000)
+    await disk.exists('a')
   }
 })
 
