@@ -21,6 +21,10 @@ interface GroupParams {
 interface ConsumerParams extends GroupParams {
   readonly consumer: string
 }
+interface AssignmentParams extends ConsumerParams {
+  readonly topic: string
+  readonly partition: string
+}
 interface LagParams extends GroupParams {
   readonly topic: string
   readonly partition: string
@@ -73,24 +77,21 @@ function addConsumerReads(app: FastifyInstance, parts: HttpParts): void {
   app.get<{ Params: ConsumerParams }>(`${groupPath}/consumers/:consumer/assignments`, async (request) => {
     const group = await find(parts, request.params)
     const member = findMember(group, request.params)
-    const { clusterId } = request.params
     const self = groupUrl(request, 'consumers', member.memberId, 'assignments')
-    const data = member.assigned.map(({ topic, partitionIndex }) => {
-      const partition = String(partitionIndex)
-      return {
-        kind: 'KafkaConsumerAssignment',
-        metadata: metadataOf(`${self}/${encodeURIComponent(topic)}/partitions/${partition}`, null),
-        cluster_id: clusterId,
-        consumer_group_id: group.groupId,
-        consumer_id: member.memberId,
-        topic_name: topic,
-        partition_id: partitionIndex,
-        partition: { related: urlOf(request, clusterId, 'topics', topic, 'partitions', partition) },
-        lag: { related: groupUrl(request, 'lags', topic, 'partitions', partition) },
-      }
-    })
+    const data = member.assigned.map((assigned) => assignmentData(request, member, assigned))
     return listOf('KafkaConsumerAssignmentList', self, data)
   })
+
+  app.get<{ Params: AssignmentParams }>(
+    `${groupPath}/consumers/:consumer/assignments/:topic/partitions/:partition`,
+    async (request) => {
+      const { topic, partition } = request.params
+      const member = findMember(await find(parts, request.params), request.params)
+      const found = member.assigned.find((one) => one.topic === topic && String(one.partitionIndex) === partition)
+      if (!found) throw new HttpError(404, 404, `${topic}-${partition} is not assigned to the consumer`)
+      return assignmentData(request, member, found)
+    },
+  )
 }
 
 function addLagReads(app: FastifyInstance, parts: HttpParts): void {
@@ -198,6 +199,26 @@ function consumerData(
     instance_id: groupInstanceId,
     client_id: clientId,
     assignments: { related: `${self}/assignments` },
+  }
+}
+
+function assignmentData(
+  request: FastifyRequest<{ Params: GroupParams }>,
+  { memberId }: GroupMember,
+  { topic, partitionIndex }: GroupMember['assigned'][number],
+): object {
+  const { clusterId, group } = request.params
+  const at = [topic, 'partitions', String(partitionIndex)]
+  return {
+    kind: 'KafkaConsumerAssignment',
+    metadata: metadataOf(groupUrl(request, 'consumers', memberId, 'assignments', ...at), null),
+    cluster_id: clusterId,
+    consumer_group_id: group,
+    consumer_id: memberId,
+    topic_name: topic,
+    partition_id: partitionIndex,
+    partition: { related: urlOf(request, clusterId, 'topics', ...at) },
+    lag: { related: groupUrl(request, 'lags', ...at) },
   }
 }
 

@@ -20,6 +20,7 @@ import { addOwnRoutes } from './own.ts'
 import { addOpenApi } from './openapi.ts'
 import type { HttpParts } from './parts.ts'
 import { addRecordRoutes } from './records.ts'
+import { addReassignmentRoutes } from './reassignments.ts'
 import { addRestBrokerRoutes } from './rest-brokers.ts'
 import { addTopicChangeRoutes } from './topic-changes.ts'
 import { addTopicRoutes } from './topics.ts'
@@ -57,6 +58,7 @@ export function buildHttpApp(parts: HttpParts, signal: AbortSignal): FastifyInst
   addTopicChangeRoutes(app, parts)
   addConfigRoutes(app, parts)
   addRestBrokerRoutes(app, parts)
+  addReassignmentRoutes(app, parts)
   addGroupRoutes(app, parts)
   addGroupOffsetRoutes(app, parts)
   addRecordRoutes(app, parts)

@@ -391,3 +391,44 @@ test("a number or a text that Kafka's protocol can't carry is the sender's mista
     [],
   )
 })
+
+/** The addresses of all `self` and `related` links in an answer. */
+function linksIn(data: unknown): string[] {
+  if (typeof data !== 'object' || data === null) return []
+  return Object.entries(data).flatMap(([name, value]) =>
+    (name === 'self' || name === 'related') && typeof value === 'string' ? [value] : linksIn(value),
+  )
+}
+
+test('every link of every answer leads somewhere: all are followed, from the cluster on', async (t) => {
+  const { call, clusterId } = await startGroup(t)
+  const waiting = ['']
+  const statuses = new Map<string, number>()
+  for (const path of waiting) {
+    const { status, body } = await call('GET', path)
+    statuses.set(path, status)
+    for (const link of linksIn(body)) {
+      const next = link.slice(link.indexOf(clusterId) + clusterId.length)
+      if (!waiting.includes(next) && !next.startsWith('/topics/__')) waiting.push(next)
+    }
+  }
+  assert(waiting.includes('/topics/orders/partitions/1/replicas/2'), waiting.join(' '))
+  const refused = [...statuses].filter(([, status]) => status !== 200).map(([path, status]) => `${status} ${path}`)
+  assert.deepEqual(refused.toSorted(), [
+    '400 /acls',
+    '404 /topics/orders/partitions/0/reassignment',
+    '404 /topics/orders/partitions/1/reassignment',
+  ])
+})
+
+test('a reassignment is none, and ACLs need an authorizer, as Kafka says it', async (t) => {
+  const { call, list } = await start(t, { topics: { orders: 1 } })
+  assert.deepEqual(await list('/topics/-/partitions/-/reassignment'), [])
+  assert.deepEqual(await list('/topics/orders/partitions/-/reassignment'), [])
+  assert.equal((await call('GET', '/topics/nope/partitions/-/reassignment')).body['error_code'], 40403)
+  assert.equal((await call('GET', '/topics/orders/partitions/9/reassignment')).body['error_code'], 40403)
+  const one = await call('GET', '/topics/orders/partitions/0/reassignment')
+  assert.deepEqual(one.body, { error_code: 404, message: 'orders-0 is not being reassigned' })
+  const acls = await call('GET', '/acls')
+  assert.deepEqual([acls.status, acls.body], [400, { error_code: 40002, message: 'No Authorizer is configured.' }])
+})
