@@ -21,12 +21,28 @@ async function temporaryDirectory(t: TestContext): Promise<string> {
 
 diskContract('MemoryDisk', async () => new MemoryDisk((run) => setImmediate(run)))
 diskContract('NodeDisk', async (t) => new NodeDisk(await temporaryDirectory(t)))
-diskContract('NodeDisk that leaves everything to the pool', async (t) => {
+diskContract('NodeDisk that leaves everything to the pool', openPoolDisk)
+
+async function openPoolDisk(t: TestContext): Promise<NodeDisk> {
   const lookTime = new LoopTime()
   lookTime.end(lookTime.begin()!, -1e12) // all has been waited for so long that there is no time to lose any more
   const directWrites = new DirectWrites()
   directWrites.syncBegins()
   return new NodeDisk(await temporaryDirectory(t), { lookTime, directWrites })
+}
+
+test('calls that wait for others of their class run in the order in which they came', async (t) => {
+  const disk = await openPoolDisk(t) // of four threads, housekeeping has one
+  const order: number[] = []
+  const call = (number: number) => disk.makeDirectory(`${number}`).then(() => order.push(number))
+  const first = Array.from({ length: 500 }, (_, number) => call(number))
+  await first[200]
+  const second = Array.from({ length: 500 }, (_, number) => call(500 + number))
+  await Promise.all([...first, ...second])
+  assert.deepEqual(
+    order,
+    Array.from({ length: 1000 }, (_, number) => number),
+  )
 })
 
 test('a memory disk completes in a scheduled turn, so that a loop over it lets timers run', async () => {
