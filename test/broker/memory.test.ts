@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fetch } from '../../protocol/apis/fetch.ts'
 import { Produce } from '../../protocol/apis/produce.ts'
+import { splitWholeBatches } from '../../protocol/records/batch.ts'
+import { decodeRecords } from '../../protocol/records/record.ts'
 import { startTestBroker, type TestBroker } from '../support/broker.ts'
 import { fetchRequest, produceRequest } from '../support/requests.ts'
 import { SlowDisk } from '../support/slow-disk.ts'
@@ -62,6 +64,55 @@ test('with a disk that stands still, appends fill the memory budget and no more;
     .find('orders')!
     .partitions.map(({ log }) => broker.broker.parts.logs.view(log).logEndOffset)
   assert.deepEqual(ends, [24n, 24n])
+})
+
+test('what nobody reads is written out of the frames that it came in, which are not used again before that', async (t) => {
+  const disk = new SlowDisk()
+  const world = await startTestBroker(t, { disk, topics: { orders: 1 } })
+  const { memory } = world.broker.parts
+  const client = await world.connect()
+  const expected: string[] = []
+  const next = (acks: number) => {
+    const value = `${expected.length} `.padEnd(100_000, `${expected.length}`)
+    expected.push(value)
+    return produceRequest({ values: [value], acks })
+  }
+  for (let count = 0; count < 20; count++) await client.send(Produce, 9, next(-1)) // more than a tail keeps unread
+  disk.hold()
+  const clients = await Promise.all(Array.from({ length: 4 }, () => world.connect()))
+  const answers: Promise<unknown>[] = []
+  for (let round = 0; round < 6; round++) {
+    for (const one of clients) {
+      if (round % 3 === 0) one.post(Produce, 9, next(0))
+      else answers.push(one.send(Produce, 9, next(-1)))
+    }
+  }
+  await until(() => memory.usedBytesOf('append') > 24 * 100_000)
+  clients[0]!.close()
+  await clients[0]!.closed
+  disk.letGo()
+  const settled = await Promise.allSettled(answers)
+  assert.equal(settled.filter(({ status }) => status === 'rejected').length, 4, 'those of the client that has gone')
+  await until(() => memory.usedBytesOf('append') === 0)
+  const found: string[] = []
+  while (found.length < expected.length) {
+    const partitions = [{ partition: 0, fetchOffset: BigInt(found.length) }]
+    const { responses } = await client.send(Fetch, 11, fetchRequest({ partitions }))
+    const { errorCode, records: chunks } = responses[0]!.partitions[0]!
+    assert.equal(errorCode, 0)
+    const records = Buffer.concat(chunks!)
+    assert(records.length > 0)
+    for (const { value } of splitWholeBatches(records).flatMap((batch) => decodeRecords(batch)))
+      found.push(Buffer.from(value!).toString())
+  }
+  assert(
+    found.every((value) => expected.includes(value)),
+    'values came whole',
+  )
+  assert(
+    expected.every((value) => found.includes(value)),
+    'all values came',
+  )
 })
 
 test('fetches that wait for the disk together read less when memory gets short, a batch each at least', async (t) => {
