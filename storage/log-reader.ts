@@ -79,6 +79,7 @@ async function collect(
   }
   let { offset } = range
   let { maxBytes, minOneBatch } = limit
+  if (offset >= range.endOffset) state.tail.noteReader()
   while (offset < range.endOffset && (maxBytes > 0 || minOneBatch)) {
     const tail = limit.isFromFiles ? undefined : state.tail.read(offset, range.endOffset, { maxBytes, minOneBatch })
     if (tail) {

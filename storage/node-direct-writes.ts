@@ -11,7 +11,7 @@
  * What meets a running sync goes to the pool too: it may have to wait for that. For all others there is `LoopTime`.
  */
 import * as fs from 'node:fs'
-import { LoopTime, type LoopTimeOptions } from './node-loop-time.ts'
+import { LoopTime } from './node-loop-time.ts'
 
 /** Above this size the copy itself takes long enough to be worth another thread. */
 const largestBytes = 128 * 1024
@@ -31,7 +31,9 @@ const slowest = 20
 const usualMs = 0.1
 const usualBytes = 32 * 1024
 
-export interface DirectWritesOptions extends LoopTimeOptions {
+export interface DirectWritesOptions {
+  /** What the writes take of the event loop is counted here. */
+  readonly loopTime?: LoopTime
   /** What writes, as `fs.writevSync` does. */
   readonly write?: Write
 }
@@ -46,7 +48,7 @@ export class DirectWrites {
   #slowness = 1
 
   constructor(options: DirectWritesOptions = {}) {
-    this.#time = new LoopTime(options)
+    this.#time = options.loopTime ?? new LoopTime()
     this.#write = options.write ?? writeInPieces
   }
 

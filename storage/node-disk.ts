@@ -33,14 +33,14 @@ const maxCallBytes = 1 << 30
 export interface NodeDiskOptions {
   /** The size of libuv's thread pool: UV_THREADPOOL_SIZE as the process was started with, 4 by default. */
   readonly threadPoolSize?: number
+  /** What calls without a thread may take of the event loop: looks at names and small files, and small writes. */
+  readonly loopTime?: LoopTime
   /** How small writes are done. */
   readonly directWrites?: DirectWrites
-  /** What looks at names and small files may take of the event loop. */
-  readonly lookTime?: LoopTime
 }
 
-/** A file of up to this size is read in one go with its name. */
-const smallFileBytes = 64 * 1024
+/** A file or a directory of up to this size is small (ext4: some 1,500 names). */
+const smallBytes = 64 * 1024
 /** A look that takes longer has waited for the disk. */
 const usualLookMs = 0.1
 
@@ -94,13 +94,13 @@ export class NodeDisk implements Disk {
   readonly root: string
   readonly #gates: Record<DiskClass, Gate>
   readonly #direct: DirectWrites
-  readonly #lookTime: LoopTime
+  readonly #loopTime: LoopTime
   readonly #turns = new Turns((run) => setImmediate(run))
 
   constructor(root: string, options: NodeDiskOptions = {}) {
     this.root = path.resolve(root)
-    this.#direct = options.directWrites ?? new DirectWrites()
-    this.#lookTime = options.lookTime ?? new LoopTime()
+    this.#loopTime = options.loopTime ?? new LoopTime()
+    this.#direct = options.directWrites ?? new DirectWrites({ loopTime: this.#loopTime })
     const caps = classCaps(options.threadPoolSize ?? 4)
     this.#gates = {
       append: new Gate(caps.append),
@@ -146,8 +146,9 @@ export class NodeDisk implements Disk {
     const path = this.#resolve(name)
     const options = { withFileTypes: true } as const
     const entries =
-      (await this.#look(name, () => fs.readdirSync(path, options))) ??
-      (await this.#runner(name)<fs.Dirent[]>('housekeeping', (done) => fs.readdir(path, options, done)))
+      (await this.#look(name, () =>
+        fs.statSync(path).size <= smallBytes ? fs.readdirSync(path, options) : undefined,
+      )) ?? (await this.#runner(name)<fs.Dirent[]>('housekeeping', (done) => fs.readdir(path, options, done)))
     return entries
       .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
       .sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -200,17 +201,20 @@ export class NodeDisk implements Disk {
    * What a call without a thread finds, as soon as the event loop has time for it. Undefined where that says so, or
    * where the pool should do it, as such calls had to wait for the disk of late.
    */
-  async #look<T>(name: string, lookNow: () => T | undefined): Promise<T | undefined> {
-    while (this.#lookTime.isSpent) await this.#turns.next()
-    const startMs = this.#lookTime.begin()
-    if (startMs === undefined) return undefined
-    try {
-      return lookNow()
-    } catch (error) {
-      throw error instanceof DiskError ? error : diskErrorOf(error as NodeJS.ErrnoException, name)
-    } finally {
-      this.#lookTime.end(startMs, usualLookMs)
-    }
+  #look<T>(name: string, lookNow: () => T | undefined): Promise<T | undefined> {
+    return new Promise((resolve, reject) =>
+      this.#loopTime.inTurn(() => {
+        const startMs = this.#loopTime.begin()
+        if (startMs === undefined) return resolve(undefined)
+        try {
+          resolve(lookNow())
+        } catch (error) {
+          reject(error instanceof DiskError ? error : diskErrorOf(error as NodeJS.ErrnoException, name))
+        } finally {
+          this.#loopTime.end(startMs, usualLookMs)
+        }
+      }),
+    )
   }
 
   #resolve(name: string): string {
@@ -222,13 +226,18 @@ export class NodeDisk implements Disk {
     return <T>(diskClass: DiskClass, call: (done: Callback<T>) => void) =>
       new Promise<T>((resolve, reject) => {
         const gate = this.#gates[diskClass]
-        gate.enter(() =>
-          call((error, value) => {
+        gate.enter(() => {
+          const done = (error: NodeJS.ErrnoException | null, value?: T) => {
             gate.leave()
             if (error) reject(diskErrorOf(error, name))
-            else resolve(value)
-          }),
-        )
+            else resolve(value as T)
+          }
+          try {
+            call(done)
+          } catch (error) {
+            done(error as NodeJS.ErrnoException) // an argument that Node refuses: a name with a NUL, for one
+          }
+        })
       })
   }
 }
@@ -241,7 +250,7 @@ function readSmallFile(path: string): Uint8Array | undefined {
   const fd = fs.openSync(path, fs.constants.O_RDONLY)
   try {
     const { size } = fs.fstatSync(fd)
-    if (size > smallFileBytes) return undefined
+    if (size > smallBytes) return undefined
     // One byte more than there is tells whether that is all, also of a file that has grown meanwhile.
     const bytes = new Uint8Array(size + 1)
     const sizeBytes = fs.readSync(fd, bytes, 0, bytes.length, 0)
@@ -411,6 +420,7 @@ function skipBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
 
 const codeByErrno: Record<string, DiskErrorCode> = {
   ENOENT: 'NOT_FOUND',
+  ENOTDIR: 'NOT_FOUND', // a name below a file
   EEXIST: 'EXISTS',
   ENOSPC: 'NO_SPACE',
   EDQUOT: 'NO_SPACE',

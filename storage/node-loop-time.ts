@@ -27,6 +27,8 @@ export class LoopTime {
   #knownAtMs = 0
   /** How long the calls of this turn of the event loop have taken: undefined before the first. */
   #spentMs: number | undefined
+  /** What waits for a turn that has time, in the order of its calls. */
+  #waiting: (() => void)[] = []
 
   constructor(options: LoopTimeOptions = {}) {
     this.#nowMs = options.nowMs ?? (() => performance.now())
@@ -43,6 +45,15 @@ export class LoopTime {
     return this.#spentMs !== undefined && this.#spentMs >= turnMs
   }
 
+  /**
+   * Runs `work` at once, or in the first turn that has time for it behind all that waits already. Each should be a call
+   * that begins and ends. It must not throw.
+   */
+  inTurn(work: () => void): void {
+    if (this.isSpent || this.#waiting.length > 0) this.#waiting.push(work)
+    else work()
+  }
+
   /** When the call begins, for `end`; undefined where it must not. */
   begin(): number | undefined {
     if (this.isSpent) return undefined
@@ -52,7 +63,7 @@ export class LoopTime {
     if (this.#lostMs >= burstMs) return undefined
     if (this.#spentMs === undefined) {
       this.#spentMs = 0
-      this.#defer(() => (this.#spentMs = undefined))
+      this.#defer(() => this.#beginTurn())
     }
     return startMs
   }
@@ -63,5 +74,12 @@ export class LoopTime {
     this.#spentMs = (this.#spentMs ?? 0) + tookMs
     this.#lostMs += Math.max(0, tookMs - usualMs)
     return tookMs
+  }
+
+  #beginTurn(): void {
+    this.#spentMs = undefined
+    let count = 0
+    while (count < this.#waiting.length && !this.isSpent) this.#waiting[count++]!()
+    this.#waiting = this.#waiting.slice(count)
   }
 }

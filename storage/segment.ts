@@ -89,8 +89,9 @@ export class Segment {
   readonly #file: PooledFile
   readonly #intervalBytes: number
   #indexes: SegmentIndexes
-  /** Entries of batches before this position may be in the files only. */
+  /** Entries of batches before this position, and below this offset, may be in the files only. */
   #indexedBytes = 0
+  #indexedOffset = 0n
   #aborted: FilePart = noPart
   #sizeBytes = 0
   #nextOffset: bigint
@@ -125,6 +126,7 @@ export class Segment {
     const segment = new Segment(disk, folder, { ...options, baseOffset: note.baseOffset })
     segment.#indexes = SegmentIndexes.behind(options.indexIntervalBytes, note)
     segment.#indexedBytes = note.sizeBytes
+    segment.#indexedOffset = note.nextOffset
     segment.#aborted = note.aborted
     segment.#sizeBytes = note.sizeBytes
     segment.#nextOffset = note.nextOffset
@@ -326,13 +328,13 @@ export class Segment {
   }
 
   /**
-   * Bytes in [fromOffset, toOffset), at most an index interval too many at each end, or all of them while no index is
-   * in memory.
+   * Bytes in [fromOffset, toOffset), at most an index interval too many at each end, or all of them while the entries
+   * for `fromOffset` are not in memory.
    */
   sizeBetween(fromOffset: bigint, toOffset: bigint): number {
-    if (!this.#indexes.isLoaded) return this.#sizeBytes
-    const { table } = this.#indexes
-    const from = table.floor(this.#relative(fromOffset))
+    const { table, isLoaded } = this.#indexes
+    if (!isLoaded && fromOffset < this.#indexedOffset) return this.#sizeBytes
+    const from = Math.max(isLoaded ? 0 : this.#indexedBytes, table.floor(this.#relative(fromOffset)))
     const to = toOffset >= this.#nextOffset ? undefined : table.ceiling(this.#relative(toOffset))
     return Math.max(0, (to ?? this.#sizeBytes) - from)
   }
@@ -415,7 +417,9 @@ export class Segment {
 
   #unloadIndexes(): void {
     this.#indexes.unload()
-    if (!this.#indexes.isLoaded) this.#indexedBytes = this.#sizeBytes
+    if (this.#indexes.isLoaded) return
+    this.#indexedBytes = this.#sizeBytes
+    this.#indexedOffset = this.#nextOffset
   }
 
   #withIndexes<T>(work: () => Promise<T>): Promise<T> {

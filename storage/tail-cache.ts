@@ -16,7 +16,7 @@ import type { LentMemory } from './log-store.ts'
 const ownChunkBytes = 64 * 1024
 const smallestChunkBytes = 4 * 1024
 const largestChunkBytes = 256 * 1024
-/** What a tail keeps for the first reader to come. */
+/** What a tail keeps for the first reader to come, but its newest chunk in any case. */
 const firstReaderBytes = 1024 * 1024
 /** So many blocks of the largest size are kept for the next chunks. */
 const spareBlocks = 16
@@ -146,6 +146,7 @@ export class TailChunk {
   unwrittenCount = 0
   /** Reads that have a view of the bytes and have not given it back. */
   readerCount = 0
+  /** Somebody has read some of it, be that long ago. */
   wasRead = false
   /** The bytes are a block of the tail's own, not a batch as it was handed in. */
   readonly isOurs: boolean
@@ -234,8 +235,8 @@ export class TailCache {
 
   /**
    * Takes a batch behind the last one. Its `bytes` are the ones to patch and write from then on: a copy, or the same
-   * when it is big or nobody reads here. They are safe until `settle`. `lent`: where the batch lies now, when that is
-   * lent; it is retained when the batch stays there for readers.
+   * when it is big or nobody reads here. What is kept is safe until `settle`; what is not kept is so by whoever handed
+   * it in. `lent`: where the batch lies now, when that is lent; it is retained when the batch stays there for readers.
    */
   place(batch: TailBatch, lent?: LentMemory): void {
     if (this.#readers === 'nobody') return this.skip()
@@ -277,12 +278,17 @@ export class TailCache {
     return this.#chunks[0]?.firstOffset
   }
 
+  /** Somebody reads the log, or waits at its end. */
+  noteReader(): void {
+    this.#readers = 'some'
+  }
+
   /**
    * Whole batches from the one that holds `offset` (or follows it) on, below `endOffset`, up to `maxBytes`, but the
    * first one in any case when `minOneBatch`. Undefined when the tail does not reach back to `offset`.
    */
   read(offset: bigint, endOffset: bigint, limit: { maxBytes: number; minOneBatch: boolean }): TailRead | undefined {
-    this.#readers = 'some'
+    this.noteReader()
     const first = this.#chunks[0]
     if (!first || offset < first.firstOffset) return undefined
     const chunks: Uint8Array[] = []

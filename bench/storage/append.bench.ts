@@ -14,7 +14,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { NodeDisk } from '../../storage/node-disk.ts'
-import type { AppendEntry, LogStore } from '../../storage/log-store.ts'
+import { splitBatches } from '../../protocol/records/batch.ts'
+import type { AppendEntry, LogHandle, LogStore } from '../../storage/log-store.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
 import { openTestLog, openTestStore, testBatch, testNowMs } from '../../test/support/logs.ts'
 import { describeLane, runLanes, type Lane, type LaneResult } from '../support/lanes.ts'
@@ -35,9 +36,9 @@ export async function benchmarkAppend(options: { root: string; batches: number; 
   const { root, batches, writers } = options
   const disk = new NodeDisk(root, { threadPoolSize: Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) })
   const { bytes, header } = testBatch({ valueBytes: batchBytes - 75 })
-  const frame = framesOf(bytes, writers)
-  const bare = await bareLane(join(root, `bare-${writers}`), frame)
-  const disks = await diskLane(disk, `disk-${writers}`, frame)
+  const frames = framesOf(bytes, writers)
+  const bare = await bareLane(join(root, `bare-${writers}`), frames)
+  const disks = await diskLane(disk, `disk-${writers}`, frames)
   const tailBudget = new TailBudget(64 * 1024 * 1024)
   const store = await openTestStore({ disk, directory: `engine-${writers}`, tailBudget })
   const first = await openTestLog(store, { partitionCount })
@@ -46,9 +47,11 @@ export async function benchmarkAppend(options: { root: string; batches: number; 
     name: 'engine',
     work: async (number) => {
       const log = logs[number % partitionCount]!
-      const entry: AppendEntry = { log, batches: [{ bytes: frame(), header }], origin: 'client', mode }
+      const frame = frames.take()
+      const entry: AppendEntry = { log, batches: [{ bytes: frame, header }], origin: 'client', mode }
       const [result] = await store.append([entry], { nowMs: testNowMs })
       assert(result!.ok)
+      frames.giveBack(frame)
       return 1
     },
   }
@@ -57,21 +60,42 @@ export async function benchmarkAppend(options: { root: string; batches: number; 
   const lanes = await runLanes([bare.lane, disks.lane, engine], { concurrency: writers, rounds, operationsPerRound })
   const checksum = recordsOf(store, logs)
   assert.equal(checksum, lanes[2]!.sum)
+  for (const log of logs) await checkOffsets(store, log)
   await store.close()
   await disks.close()
   bare.close()
   return { lanes, checksum }
 }
 
+interface Frames {
+  take(): Uint8Array
+  /** Nothing looks at the frame any more. */
+  giveBack(frame: Uint8Array): void
+}
+
 /** Frames as connections have them: in memory that is used again once its request is answered. */
-function framesOf(bytes: Uint8Array, writers: number): () => Uint8Array {
-  const frames = Array.from({ length: 2 * writers }, () => bytes.slice())
-  let next = 0
-  return () => frames[next++ % frames.length]!
+function framesOf(bytes: Uint8Array, writers: number): Frames {
+  const frames: Uint8Array[] = Array.from({ length: writers }, () => bytes.slice())
+  return { take: () => frames.pop()!, giveBack: (frame) => void frames.push(frame) }
 }
 
 function recordsOf(store: LogStore, logs: readonly Parameters<LogStore['view']>[0][]): number {
   return logs.reduce((sum, log) => sum + Number(store.view(log).highWatermark), 0)
+}
+
+/** The batches are there as they were appended, one record each, in order. */
+async function checkOffsets(store: LogStore, log: LogHandle): Promise<void> {
+  const { highWatermark } = store.view(log)
+  for (let offset = 0n; offset < highWatermark;) {
+    const request = { log, offset, maxBytes: 1 << 20, isolation: 'uncommitted' as const }
+    const [read] = await store.read([request], { maxBytes: 1 << 20, minOneBatch: true })
+    assert(read?.ok)
+    for (const { header } of read.chunks.flatMap((chunk) => splitBatches(chunk))) {
+      assert.equal(header.baseOffset, offset)
+      offset += 1n
+    }
+    read.release?.()
+  }
 }
 
 /** Where the next write to each file goes. */
@@ -85,14 +109,15 @@ function positions(): (number: number, sizeBytes: number) => number {
   }
 }
 
-async function bareLane(directory: string, frame: () => Uint8Array): Promise<{ lane: Lane; close: () => void }> {
+async function bareLane(directory: string, frames: Frames): Promise<{ lane: Lane; close: () => void }> {
   await fs.promises.mkdir(directory)
   const files = Array.from({ length: partitionCount }, (_, index) => fs.openSync(join(directory, `${index}`), 'w+'))
   const next = positions()
   const work = (number: number) =>
     new Promise<number>((resolve, reject) => {
-      const bytes = frame()
-      fs.writev(files[number % partitionCount]!, [bytes], next(number, bytes.length), (error, written) => {
+      const frame = frames.take()
+      fs.writev(files[number % partitionCount]!, [frame], next(number, frame.length), (error, written) => {
+        frames.giveBack(frame)
         if (error) reject(error)
         else resolve(written)
       })
@@ -108,7 +133,7 @@ async function bareLane(directory: string, frame: () => Uint8Array): Promise<{ l
 async function diskLane(
   disk: NodeDisk,
   directory: string,
-  frame: () => Uint8Array,
+  frames: Frames,
 ): Promise<{ lane: Lane; close: () => Promise<void> }> {
   await disk.makeDirectory(directory)
   const files = await Promise.all(
@@ -116,9 +141,10 @@ async function diskLane(
   )
   const next = positions()
   const work = async (number: number) => {
-    const bytes = frame()
-    await files[number % partitionCount]!.write(next(number, bytes.length), [bytes])
-    return bytes.length
+    const frame = frames.take()
+    await files[number % partitionCount]!.write(next(number, frame.length), [frame])
+    frames.giveBack(frame)
+    return frame.length
   }
   const close = async () => {
     for (const file of files) await file.close()

@@ -153,6 +153,14 @@ export function diskContract(name: string, makeDisk: (t: TestContext) => Promise
     await disk.syncDirectory('')
   })
 
+  test(`${name}: nothing is below a file`, async (t) => {
+    const disk = await makeDisk(t)
+    await disk.replaceFile('a', Uint8Array.of(1))
+    assert.equal(await disk.exists('a/b'), false)
+    await assert.rejects(disk.readFile('a/b'), { code: 'NOT_FOUND', path: 'a/b' })
+    await assert.rejects(disk.open('a/b'), { code: 'NOT_FOUND', path: 'a/b' })
+  })
+
   test(`${name}: replaceFile replaces, and leaves nothing beside`, async (t) => {
     const disk = await makeDisk(t)
     await disk.replaceFile('a', bytesOf('a longer first content'))

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeSync, writevSync } from 'node:fs'
+import { statSync, writeFileSync, writeSync, writevSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,11 +24,9 @@ diskContract('NodeDisk', async (t) => new NodeDisk(await temporaryDirectory(t)))
 diskContract('NodeDisk that leaves everything to the pool', openPoolDisk)
 
 async function openPoolDisk(t: TestContext): Promise<NodeDisk> {
-  const lookTime = new LoopTime()
-  lookTime.end(lookTime.begin()!, -1e12) // all has been waited for so long that there is no time to lose any more
-  const directWrites = new DirectWrites()
-  directWrites.syncBegins()
-  return new NodeDisk(await temporaryDirectory(t), { lookTime, directWrites })
+  const loopTime = new LoopTime()
+  loopTime.end(loopTime.begin()!, -1e12) // all has been waited for so long that there is no time to lose any more
+  return new NodeDisk(await temporaryDirectory(t), { loopTime })
 }
 
 test('calls that wait for others of their class run in the order in which they came', async (t) => {
@@ -72,8 +70,7 @@ test('reads, syncs and housekeeping together leave a thread to appends, from fou
 function scriptedWrites() {
   const script = { nowMs: 0, takesMs: 0, msPerByte: 0, error: undefined as Error | undefined, beginTurn: () => {} }
   const writes = new DirectWrites({
-    nowMs: () => script.nowMs,
-    defer: (run) => (script.beginTurn = run),
+    loopTime: new LoopTime({ nowMs: () => script.nowMs, defer: (run) => (script.beginTurn = run) }),
     write: (_, chunks) => {
       const sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
       script.nowMs += script.takesMs + sizeBytes * script.msPerByte
@@ -129,7 +126,7 @@ for (const fails of [false, true]) {
   test(`after a slow write${fails ? ' that failed' : ''} those of later turns go without a thread again`, async (t) => {
     const script = { nowMs: 0, takesMs: 2, direct: 0, fails }
     const directWrites = new DirectWrites({
-      nowMs: () => script.nowMs,
+      loopTime: new LoopTime({ nowMs: () => script.nowMs }),
       write(fd, chunks, position) {
         script.nowMs += script.takesMs
         script.direct += 1
@@ -153,7 +150,7 @@ for (const fails of [false, true]) {
 }
 
 test('what is written without a thread goes in pieces of 64 KiB, however it lies in memory', async (t) => {
-  const disk = new NodeDisk(await temporaryDirectory(t), { directWrites: new DirectWrites({ nowMs: () => 0 }) })
+  const disk = new NodeDisk(await temporaryDirectory(t), { loopTime: new LoopTime({ nowMs: () => 0 }) })
   const file = await disk.open('a', { create: true })
   t.after(() => file.close())
   const bytes = Uint8Array.from({ length: 128 * 1024 }, (_, index) => index % 251)
@@ -219,53 +216,96 @@ test('a loop over small writes lets timers run', async (t) => {
   }
 })
 
-/** A disk whose looks take as long as the test says, on its own clock. */
-async function openScriptedLooks(t: TestContext) {
-  const script = { nowMs: 0, takesMs: 0, lookCount: 0 }
-  // The clock is read when a look begins and when it ends.
-  let isLooking = false
-  const nowMs = () => {
-    if (isLooking) script.nowMs += script.takesMs
-    else script.lookCount += 1
-    isLooking = !isLooking
-    return script.nowMs
-  }
-  const lookTime = new LoopTime({ nowMs })
-  return { disk: new NodeDisk(await temporaryDirectory(t), { lookTime }), script, lookTime }
+/** Whether a call is done before the event loop goes on to another turn: it needed no thread. */
+async function isDoneAtOnce(call: () => Promise<unknown>): Promise<boolean> {
+  let isLater = false
+  setImmediate(() => (isLater = true))
+  await call()
+  return !isLater
 }
 
-test('looks at names and small files go without a thread, and a large file to one', async (t) => {
-  const { disk, script } = await openScriptedLooks(t)
+test('looks at names and small files go without a thread, and at large ones to one', async (t) => {
+  const disk = new NodeDisk(await temporaryDirectory(t), { loopTime: new LoopTime({ nowMs: () => 0 }) })
   const small = Uint8Array.from({ length: 64 * 1024 }, (_, index) => index % 251)
   const large = Uint8Array.from({ length: 64 * 1024 + 1 }, (_, index) => index % 251)
   await writeFile(join(disk.root, 'small'), small)
   await writeFile(join(disk.root, 'large'), large)
-  assert.deepEqual(Buffer.from(await disk.readFile('small')), Buffer.from(small))
-  assert.deepEqual(Buffer.from(await disk.readFile('large')), Buffer.from(large))
-  assert.equal(await disk.exists('small'), true)
-  assert.equal(await disk.exists('none'), false)
-  assert.deepEqual(
-    (await disk.list('')).map(({ name }) => name),
-    ['large', 'small'],
-  )
   const file = await disk.open('small', { readOnly: true })
-  assert.equal(await file.size(), small.length)
-  assert.equal(script.lookCount, 7)
-  await file.close()
-  await assert.rejects(file.size(), { code: 'CLOSED' })
+  t.after(() => file.close())
+  for (const [isDirect, call] of [
+    [true, async () => assert.deepEqual(Buffer.from(await disk.readFile('small')), Buffer.from(small))],
+    [false, async () => assert.deepEqual(Buffer.from(await disk.readFile('large')), Buffer.from(large))],
+    [true, async () => assert.equal(await disk.exists('small'), true)],
+    [true, async () => assert.equal(await disk.exists('none'), false)],
+    [true, async () => assert.equal((await disk.list('')).length, 2)],
+    [true, async () => assert.equal(await file.size(), small.length)],
+    [true, () => disk.open('small').then((opened) => t.after(() => opened.close()))],
+  ] as const) {
+    if (isDirect) assert(await isDoneAtOnce(call), String(call))
+    else assert.equal(await isDoneAtOnce(call), false, String(call))
+  }
 })
 
-test('looks that have to wait for the disk leave the next ones to the threads', async (t) => {
-  const { disk, script, lookTime } = await openScriptedLooks(t)
-  script.takesMs = 15
-  await disk.exists('')
-  await disk.nextTurn()
-  script.takesMs = 0
-  assert.equal(lookTime.begin(), undefined)
-  for (let look = 0; look < 10; look++) {
-    assert.equal(await disk.exists(''), true)
-    await assert.rejects(disk.readFile('none'), { code: 'NOT_FOUND', path: 'none' })
-  }
+test('a file that has more in it than it says is read whole', { skip: process.platform !== 'linux' }, async () => {
+  const disk = new NodeDisk('/proc/self')
+  assert.deepEqual(Buffer.from(await disk.readFile('cmdline')), await readFile('/proc/self/cmdline'))
+})
+
+test('a directory of many names is listed by a thread', async (t) => {
+  const disk = new NodeDisk(await temporaryDirectory(t), { loopTime: new LoopTime({ nowMs: () => 0 }) })
+  const names = Array.from({ length: 5_000 }, (_, index) => `${index}`.padStart(40, '0'))
+  for (const name of names) writeFileSync(join(disk.root, name), '')
+  const isLarge = statSync(disk.root).size > 64 * 1024
+  let found: readonly string[] = []
+  const isDirect = await isDoneAtOnce(async () => (found = (await disk.list('')).map(({ name }) => name)))
+  assert.deepEqual(found, names)
+  assert.equal(isDirect, !isLarge)
+})
+
+/** Looks that take as long as the test says, on its own clock and in its own turns. */
+function scriptedTime() {
+  const script = { nowMs: 0, beginTurn: () => {} }
+  const loopTime = new LoopTime({ nowMs: () => script.nowMs, defer: (run) => (script.beginTurn = run) })
+  const done: string[] = []
+  const look = (name: string, tookMs: number) =>
+    loopTime.inTurn(() => {
+      const startMs = loopTime.begin()
+      done.push(startMs === undefined ? `${name} in the pool` : name)
+      script.nowMs += tookMs
+      if (startMs !== undefined) loopTime.end(startMs, 0.1)
+    })
+  const taken = () => done.splice(0).join()
+  return { loopTime, script, look, taken }
+}
+
+test('looks that come when a turn has taken its millisecond wait for the next, and are not overtaken', () => {
+  const { script, look, taken } = scriptedTime()
+  for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) look(name, 0.4)
+  assert.equal(taken(), 'a,b,c')
+  script.beginTurn()
+  assert.equal(taken(), 'd,e,f')
+  look('h', 0.4)
+  script.beginTurn()
+  assert.equal(taken(), 'g,h')
+  look('i', 0.4)
+  look('j', 0.4)
+  assert.equal(taken(), 'i')
+  script.beginTurn()
+  assert.equal(taken(), 'j')
+})
+
+test('looks that have to wait for the disk leave the next ones to the threads, until a tenth of the time is kept', () => {
+  const { script, look, taken } = scriptedTime()
+  look('a', 15.1)
+  look('b', 0)
+  assert.equal(taken(), 'a')
+  script.beginTurn()
+  assert.equal(taken(), 'b in the pool')
+  script.nowMs += 34
+  look('c', 0)
+  script.nowMs += 2
+  look('d', 0)
+  assert.equal(taken(), 'c in the pool,d')
 })
 
 test('a loop over looks lets timers run', async (t) => {
@@ -276,6 +316,12 @@ test('a loop over looks lets timers run', async (t) => {
     assert(look < 1_000_000)
     await disk.exists('a')
   }
+})
+
+test('a call that Node refuses does not keep its place among those of its class', async (t) => {
+  const disk = await openPoolDisk(t)
+  for (let count = 0; count < 3; count++) await assert.rejects(disk.readFile('a\0b'), { name: 'DiskError', code: 'IO' })
+  assert.equal(await disk.exists('a'), false)
 })
 
 test('an error of the disk names the path that the engine used', async (t) => {

@@ -9,6 +9,7 @@ import type { LogHandle } from '../../storage/log-store.ts'
 import type { PartitionLog } from '../../storage/log.ts'
 import { DirectWrites } from '../../storage/node-direct-writes.ts'
 import { NodeDisk } from '../../storage/node-disk.ts'
+import { LoopTime } from '../../storage/node-loop-time.ts'
 import { OpenFiles, PooledFile } from '../../storage/open-files.ts'
 import type { SegmentLogStore } from '../../storage/segment-log-store.ts'
 import { append, mirror, must, openTestLog, openTestStore, readAllValues, testBatch } from '../support/logs.ts'
@@ -35,7 +36,7 @@ async function openWritten(t: TestContext, isMirror = false): Promise<Opened> {
   const script: { write: Write } = { write: writevSync }
   // Time stands still: no write is so slow that the pool does the next.
   const directWrites = new DirectWrites({
-    nowMs: () => 0,
+    loopTime: new LoopTime({ nowMs: () => 0 }),
     write(fd, chunks, position) {
       // Checkpoints and the like are written from the beginning of their files.
       if (position > 0) writes.push(chunks.reduce((sum, chunk) => sum + chunk.length, 0))

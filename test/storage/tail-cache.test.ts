@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LentMemory } from '../../storage/log-store.ts'
+import type { PartitionLog } from '../../storage/log.ts'
 import { TailBudget, TailCache, type TailBatch } from '../../storage/tail-cache.ts'
-import { must, openTestLog, openTestStore, testBatch, testNowMs } from '../support/logs.ts'
+import { append, must, openTestLog, openTestStore, testBatch, testDisk, testNowMs } from '../support/logs.ts'
 
 const everything = { maxBytes: Infinity, minOneBatch: true }
 
@@ -173,6 +174,41 @@ test('what the log itself lets go of says nothing about readers', () => {
   assert(place())
   tail.clear()
   assert(place())
+})
+
+test('what waits at the end of a log is known to the byte, or nearly, also when neither tail nor index have it', async () => {
+  const disk = testDisk()
+  const value = { valueBytes: 1_000 }
+  const before = await openTestStore({ disk })
+  const log = await openTestLog(before)
+  for (let offset = 0; offset < 100; offset++) must(await append(before, log, { batches: [testBatch(value)] }))
+  await before.close()
+  const store = await openTestStore({ disk, tailBytesPerLog: 1 })
+  const again = await openTestLog(store)
+  for (let offset = 0; offset < 20; offset++) must(await append(store, again, { batches: [testBatch(value)] }))
+  const available = (offset: bigint) => store.availableBytes(again, offset, 'uncommitted')
+  for (const [offset, leastBytes, mostBytes] of [
+    [119n, 1_000, 7_000],
+    [110n, 10_000, 16_000],
+    [100n, 20_000, 26_000],
+    [99n, 21_000, 130_000],
+  ] as const) {
+    assert(available(offset) >= leastBytes && available(offset) <= mostBytes, `${available(offset)} from ${offset} on`)
+  }
+})
+
+test('for who waits at the end of a log the next batch is kept in memory', async () => {
+  const store = await openTestStore({ tailBytesPerLog: 1 })
+  const log = await openTestLog(store)
+  const { tail } = (log as PartitionLog).state
+  for (let offset = 0; offset < 4; offset++) {
+    must(await append(store, log, { batches: [testBatch({ valueBytes: 3_000 })] }))
+  }
+  assert.equal(tail.firstOffset, undefined)
+  const request = { log, offset: 4n, maxBytes: 1, isolation: 'uncommitted' as const }
+  assert.deepEqual(must((await store.read([request], { maxBytes: 1, minOneBatch: true }))[0]!).chunks, [])
+  must(await append(store, log))
+  assert.equal(tail.firstOffset, 4n)
 })
 
 /** Memory that is lent, and by how many it is retained. */
