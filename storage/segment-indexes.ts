@@ -148,13 +148,14 @@ export class SegmentIndexes {
     }
   }
 
-  /** Lets go of what the files have. */
-  unload(): void {
-    if (this.#written.offsets.entries !== this.count || this.#written.times.entries !== this.timeCount) return
+  /** Lets go of all entries, if the files have them. False where they do not. */
+  unload(): boolean {
+    if (this.#written.offsets.entries !== this.count || this.#written.times.entries !== this.timeCount) return false
     this.#unloaded = this.count
     this.#unloadedTimes = this.timeCount
     this.#table = new SparseIndex()
     this.#times = []
+    return true
   }
 
   /** Reads the entries back that are only in the files. False where these are not what was written. */

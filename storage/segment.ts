@@ -416,8 +416,7 @@ export class Segment {
   }
 
   #unloadIndexes(): void {
-    this.#indexes.unload()
-    if (this.#indexes.isLoaded) return
+    if (!this.#indexes.unload()) return
     this.#indexedBytes = this.#sizeBytes
     this.#indexedOffset = this.#nextOffset
   }

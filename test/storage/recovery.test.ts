@@ -5,6 +5,7 @@ import { lastOffsetOf, readBatchHeader } from '../../protocol/records/batch.ts'
 import { buildEndTransactionMarker } from '../../protocol/records/control.ts'
 import { decodeRecords } from '../../protocol/records/record.ts'
 import type { Disk } from '../../storage/disk.ts'
+import { decodeOffsetEntries } from '../../storage/index-files.ts'
 import type { PartitionLog } from '../../storage/log.ts'
 import type { LogHandle, LogStore } from '../../storage/log-store.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
@@ -341,6 +342,29 @@ test('segments that are not used are closed over the limit of open files, and op
   assert(log.state.files.openCount <= 3, `${log.state.files.openCount} are open`)
   await checkLookUps(store, log)
   await store.close()
+})
+
+test('an index that was damaged is made again with each entry once, also where its newest are not written yet', async () => {
+  const disk = testDisk()
+  const topic = { partitionCount: 2, config: { indexIntervalBytes: 150 } }
+  const index = `orders-0/${'0'.repeat(20)}.index`
+  const before = await openTestStore({ disk })
+  await fill(before, await openTestLog(before, topic), 30)
+  await before.close()
+  const store = await openTestStore({ disk, maxOpenFiles: 1, tailBytesPerLog: 1 })
+  const log = await openTestLog(store, topic)
+  await fill(store, log, 10)
+  // Another segment takes the place among the open files; the entries of these ten are in memory alone.
+  await fill(store, await openTestLog(store, { ...topic, partitionIndex: 1 }), 1)
+  await disk.replaceFile(index, new Uint8Array(8))
+  await checkLookUps(store, log)
+  await store.close()
+  const entries = decodeOffsetEntries(await disk.readFile(index))
+  assert(entries.length > 10)
+  for (const [at, { relativeOffset, position }] of entries.entries()) {
+    const previous = entries[at - 1] ?? { relativeOffset: -1, position: -1 }
+    assert(relativeOffset > previous.relativeOffset && position > previous.position, JSON.stringify(entries))
+  }
 })
 
 test('a deleted topic gives up its name at once, and its files after file.delete.delay.ms', async () => {
