@@ -125,8 +125,8 @@ async function cutAt(log: PartitionLog, offset: bigint): Promise<void> {
   const cut = state.segments[index]!
   const removed = state.segments.slice(index + 1)
   const { sizeBytes, logEndOffset } = await cutOf(cut, offset)
+  await log.checkpoint.settled() // what it is writing may be a note that reaches beyond the cut
   if (state.noted && state.noted.endOffset > logEndOffset) await log.checkpoint.forget()
-  else await log.checkpoint.settled()
   await removeFromEnd(log, removed)
   // Out of use first: whoever still walks over its bytes must not take what goes for damage.
   cut.acquire()

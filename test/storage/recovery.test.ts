@@ -13,6 +13,7 @@ import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
 import { cutEverywhere, seedsOf } from '../support/power-cuts.ts'
 import {
   append,
+  must,
   openTestLog,
   openTestStore,
   read,
@@ -365,6 +366,25 @@ test('an index that was damaged is made again with each entry once, also where i
     const previous = entries[at - 1] ?? { relativeOffset: -1, position: -1 }
     assert(relativeOffset > previous.relativeOffset && position > previous.position, JSON.stringify(entries))
   }
+})
+
+test('what a log notes while it is cut does not outlive the cut: a kill right after it loses nothing', async () => {
+  const disk = new CrashDisk(seededNumbers(1))
+  const { store, log } = await open(disk, { config: {} })
+  const values = await fill(store, log, 20)
+  const noting = (log as PartitionLog).checkpoint.run()
+  await disk.nextTurn() // it has seen all twenty, and has not written what it will say of them
+  must(await store.truncateTo(log, 5n, link))
+  await noting
+  values.splice(5)
+  for (let index = 0; index < 30; index++) {
+    const records = [{ key: 'another length', value: `other ${index}` }]
+    must(await append(store, log, { batches: [testBatch({ records })] }))
+    values.push(`other ${index}`)
+  }
+  const killed = await open(disk.kill(), { config: {} })
+  assert.deepEqual(await readAllValues(killed.store, killed.log), values)
+  await checkLookUps(killed.store, killed.log)
 })
 
 test('a deleted topic gives up its name at once, and its files after file.delete.delay.ms', async () => {

@@ -1,0 +1,218 @@
+/**
+ * Two logs that live through random operations, one file open at a time: what they answer is compared with a model, and
+ * the index files that a stop leaves with the batches of their segments, unless somebody damages them: that is found
+ * out when they are used, and not before.
+ */
+import { strict as assert } from 'node:assert'
+import { test } from 'node:test'
+import { lastOffsetOf, splitBatches, type BatchRef } from '../../protocol/records/batch.ts'
+import type { Disk } from '../../storage/disk.ts'
+import { decodeOffsetEntries, decodeTimeEntries } from '../../storage/index-files.ts'
+import type { LogHandle } from '../../storage/log-store.ts'
+import type { SegmentLogStore } from '../../storage/segment-log-store.ts'
+import { TailBudget } from '../../storage/tail-cache.ts'
+import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
+import { append, must, openTestLog, openTestStore, read, testBatch, testNowMs } from '../support/logs.ts'
+import { seedsOf } from '../support/power-cuts.ts'
+
+const topic = { partitionCount: 2, config: { segmentBytes: 2_500, indexIntervalBytes: 200 } }
+const link = { lease: 'link', fenceEpoch: 1n }
+
+interface ModelRecord {
+  readonly offset: bigint
+  readonly timestampMs: bigint
+}
+
+interface Model {
+  records: ModelRecord[]
+  startOffset: bigint
+  endOffset: bigint
+}
+
+class World {
+  readonly random: () => number
+  readonly damages: boolean
+  disk: CrashDisk
+  readonly models: readonly Model[] = [0, 1].map(() => ({ records: [], startOffset: 0n, endOffset: 0n }))
+  #store: SegmentLogStore | undefined
+  #logs: readonly LogHandle[] = []
+
+  constructor(seed: number, { damages }: { readonly damages: boolean }) {
+    this.random = seededNumbers(seed)
+    this.damages = damages
+    this.disk = new CrashDisk(this.random)
+  }
+
+  get store(): SegmentLogStore {
+    assert(this.#store)
+    return this.#store
+  }
+
+  below(limit: number): number {
+    return Math.floor(this.random() * limit)
+  }
+
+  log(index: number): LogHandle {
+    return this.#logs[index]!
+  }
+
+  async open(): Promise<void> {
+    const limitBytes = [1, 3_000, 1_000_000][this.below(3)]!
+    this.#store = await openTestStore({
+      disk: this.disk,
+      maxOpenFiles: 1,
+      tailBudget: new TailBudget(limitBytes),
+      tailBytesPerLog: limitBytes,
+      unsyncedLimitBytes: 2_000 + this.below(20_000),
+    })
+    const first = await openTestLog(this.store, topic)
+    this.#logs = [first, this.store.find({ ...first.id, partitionIndex: 1 })!]
+  }
+
+  async append(index: number): Promise<void> {
+    const model = this.models[index]!
+    const sent = Array.from({ length: 1 + this.below(4) }, () =>
+      Array.from({ length: 1 + this.below(3) }, () => BigInt(this.below(1_000))),
+    )
+    const results = await Promise.all(
+      sent.map((times) => {
+        const records = times.map((time) => ({ key: 'k', value: 'x'.repeat(40), timestampMs: testNowMs + time }))
+        return append(this.store, this.log(index), { batches: [testBatch({ records })] })
+      }),
+    )
+    for (const [at, times] of sent.entries()) {
+      const { baseOffset } = must(results[at]!)
+      assert.equal(baseOffset, model.endOffset)
+      for (const time of times) model.records.push({ offset: model.endOffset++, timestampMs: testNowMs + time })
+    }
+  }
+
+  async truncate(index: number): Promise<void> {
+    const model = this.models[index]!
+    const { startOffset, endOffset } = model
+    const at = startOffset + BigInt(this.below(Number(endOffset - startOffset) + 1))
+    const { logEndOffset } = must(await this.store.truncateTo(this.log(index), at, link))
+    assert(logEndOffset <= at && logEndOffset >= startOffset, 'a cut within a batch takes all of it')
+    model.endOffset = logEndOffset
+    model.records = model.records.filter(({ offset }) => offset < logEndOffset)
+  }
+
+  async deleteBefore(index: number): Promise<void> {
+    const model = this.models[index]!
+    const { startOffset, endOffset } = model
+    const at = startOffset + BigInt(this.below(Number(endOffset - startOffset) / 2 + 1))
+    must(await this.store.deleteBefore(this.log(index), at))
+    model.startOffset = at
+    model.records = model.records.filter(({ offset }) => offset >= at)
+  }
+
+  async damageIndex(index: number): Promise<void> {
+    const names = (await this.disk.list(`orders-${index}`)).map(({ name }) => name)
+    const indexes = names.filter((name) => /\.(time)?index$/.test(name))
+    const name = indexes[this.below(indexes.length)]
+    if (name === undefined) return
+    const path = `orders-${index}/${name}`
+    const bytes = await this.disk.readFile(path)
+    const half = bytes.subarray(0, bytes.length >> 1)
+    const kinds = [half, Buffer.concat([half, new Uint8Array(bytes.length)]), Buffer.concat([bytes, bytes]), undefined]
+    const damaged = kinds[this.below(kinds.length)]
+    if (damaged) await this.disk.replaceFile(path, damaged)
+    else await this.disk.remove(path)
+  }
+
+  async reopen(): Promise<void> {
+    if (this.random() < 0.5) await this.close()
+    else this.disk = this.disk.kill()
+    await this.open()
+  }
+
+  async close(): Promise<void> {
+    await this.store.close()
+    if (!this.damages) for (const index of [0, 1]) await checkIndexFiles(this.disk, `orders-${index}`)
+  }
+
+  async check(index: number): Promise<void> {
+    const log = this.log(index)
+    const { records, startOffset, endOffset } = this.models[index]!
+    const view = this.store.view(log)
+    assert.deepEqual([view.logStartOffset, view.logEndOffset], [startOffset, endOffset])
+    for (let times = 0; times < 5; times++) {
+      const offset = startOffset + BigInt(this.below(Number(endOffset - startOffset) + 1))
+      const { chunks } = must(await read(this.store, log, { offset, maxBytes: 1 + this.below(2_000) }))
+      const [first, ...others] = chunks.flatMap((chunk) => splitBatches(chunk))
+      if (offset === endOffset) assert.equal(first, undefined)
+      else assert(first && first.header.baseOffset <= offset && lastOffsetOf(first.header) >= offset, `at ${offset}`)
+      let next = first && lastOffsetOf(first.header) + 1n
+      for (const { header } of others) {
+        assert.equal(header.baseOffset, next)
+        next = lastOffsetOf(header) + 1n
+      }
+      const time = testNowMs + BigInt(this.below(1_000))
+      const { found } = must(await this.store.offsetForTime(log, time))
+      assert.equal(found?.offset, records.find(({ timestampMs }) => timestampMs >= time)?.offset, `time ${time}`)
+    }
+  }
+}
+
+/** Each entry of both indexes speaks of a batch of the segment, as Kafka's check of indexes demands. */
+async function checkIndexFiles(disk: Disk, folder: string): Promise<void> {
+  const names = (await disk.list(folder)).map(({ name }) => name)
+  for (const name of names.filter((one) => one.endsWith('.log'))) {
+    const base = BigInt(name.slice(0, 20))
+    const path = `${folder}/${name.slice(0, 20)}`
+    const batches = splitBatches(await disk.readFile(`${path}.log`))
+    checkOffsetIndex(decodeOffsetEntries(await disk.readFile(`${path}.index`)), batches, base)
+    checkTimeIndex(decodeTimeEntries(await disk.readFile(`${path}.timeindex`)), batches, base)
+  }
+}
+
+function checkOffsetIndex(entries: ReturnType<typeof decodeOffsetEntries>, batches: readonly BatchRef[], base: bigint) {
+  const lastOffsets = new Map<number, number>()
+  let position = 0
+  for (const { bytes, header } of batches) {
+    lastOffsets.set(position, Number(lastOffsetOf(header) - base))
+    position += bytes.length
+  }
+  for (const [at, entry] of entries.entries()) {
+    assert.equal(entry.relativeOffset, lastOffsets.get(entry.position))
+    assert(at === 0 || entry.position > entries[at - 1]!.position)
+  }
+}
+
+function checkTimeIndex(entries: ReturnType<typeof decodeTimeEntries>, batches: readonly BatchRef[], base: bigint) {
+  for (const [at, { timestampMs, relativeOffset }] of entries.entries()) {
+    const upTo = batches.filter(({ header }) => Number(header.baseOffset - base) <= relativeOffset)
+    assert.equal(timestampMs, largestTime(upTo))
+    assert(at === 0 || timestampMs > entries[at - 1]!.timestampMs)
+  }
+  if (batches.length > 0) assert.equal(entries.at(-1)?.timestampMs, largestTime(batches))
+}
+
+function largestTime(batches: readonly BatchRef[]): bigint {
+  return batches.reduce(
+    (largest, { header: { maxTimestamp } }) => (maxTimestamp > largest ? maxTimestamp : largest),
+    -1n,
+  )
+}
+
+for (const seed of seedsOf(12)) {
+  const damages = seed % 2 === 0
+  const what = damages ? 'also with damaged indexes' : 'and leave whole indexes'
+  test(`logs answer as their model after random operations, ${what} (seed ${seed})`, async () => {
+    const world = new World(seed, { damages })
+    await world.open()
+    for (let step = 0; step < 120; step++) {
+      const index = world.below(2)
+      const dice = world.random()
+      if (dice < 0.6) await world.append(index)
+      else if (dice < 0.66) await world.truncate(index)
+      else if (dice < 0.7) await world.deleteBefore(index)
+      else if (dice < 0.76) await world.reopen()
+      else if (dice < 0.8) must(await world.store.flush(world.log(index)))
+      else if (dice < 0.9 && damages) await world.damageIndex(index)
+      else await world.check(index)
+    }
+    for (const index of [0, 1]) await world.check(index)
+    await world.close()
+  })
+}
