@@ -3,6 +3,7 @@
  * which deleted records would be back after a restart, and `recovery-point-offset-checkpoint`, which says what was
  * synced.
  */
+import { strict as assert } from 'node:assert'
 import { formatOffsets, loadFile, parseOffsets, type PartitionOffset } from './checkpoint-files.ts'
 import type { Disk } from './disk.ts'
 import type { PartitionLog } from './log.ts'
@@ -19,9 +20,11 @@ export class DirectoryCheckpoints {
   readonly #logStarts: Offsets
   readonly #recoveryPoints: Offsets
   readonly #logs: () => Iterable<PartitionLog>
-  #saving: Promise<void> | undefined
-  #next: Promise<void> | undefined
-  #savedPoints: Uint8Array | undefined
+  readonly #savingLogStarts = new SharedSave(() => this.#writeLogStarts())
+  readonly #savingRecoveryPoints = new SharedSave(() => this.#writeRecoveryPoints())
+  /** What the file of recovery points says, or may say: of each log the highest since it was last written for sure. */
+  #writtenPoints: Offsets
+  #writtenBytes: Uint8Array | undefined
 
   private constructor(
     place: { readonly disk: Disk; readonly directory: string },
@@ -32,6 +35,7 @@ export class DirectoryCheckpoints {
     this.#directory = place.directory
     this.#logStarts = found.logStarts
     this.#recoveryPoints = found.recoveryPoints
+    this.#writtenPoints = new Map(found.recoveryPoints)
     this.#logs = logs
   }
 
@@ -39,7 +43,7 @@ export class DirectoryCheckpoints {
   static async load(disk: Disk, directory: string, logs: () => Iterable<PartitionLog>): Promise<DirectoryCheckpoints> {
     const read = async (name: string): Promise<Offsets> => {
       const offsets = (await loadFile(disk, joined(directory, name), parseOffsets)) ?? []
-      return new Map(offsets.map((each) => [`${each.topicName}-${each.partitionIndex}`, each.offset]))
+      return new Map(offsets.map((each) => [labelOf(each), each.offset]))
     }
     const found = { logStarts: await read(logStartsName), recoveryPoints: await read(recoveryPointsName) }
     return new DirectoryCheckpoints({ disk, directory }, found, logs)
@@ -59,35 +63,45 @@ export class DirectoryCheckpoints {
     this.#recoveryPoints.delete(label)
   }
 
-  /** Writes the log starts of all partitions, durably; calls that come while one write is under way share the next. */
+  /** Writes the log starts of all partitions, durably. */
   saveLogStarts(): Promise<void> {
-    if (!this.#saving) {
-      this.#saving = this.#writeLogStarts().finally(() => (this.#saving = undefined))
-      return this.#saving
-    }
-    this.#next ??= this.#saving
-      .catch(() => undefined)
-      .then(() => {
-        this.#next = undefined
-        return this.saveLogStarts()
-      })
-    return this.#next
+    return this.#savingLogStarts.run()
   }
 
-  /** Writes the recovery points of all partitions, if one has moved. Calls never overlap. */
-  async saveRecoveryPoints(): Promise<void> {
-    const bytes = this.#format(this.#recoveryPoints, (log) => log.sync.recoveryPoint)
-    if (this.#savedPoints && Buffer.compare(this.#savedPoints, bytes) === 0) return
+  /** Writes the recovery points of all partitions, durably, if one has moved. */
+  saveRecoveryPoints(): Promise<void> {
+    return this.#savingRecoveryPoints.run()
+  }
+
+  /**
+   * To be called when a log loses its end, before anything is appended behind that: a start believes everything below
+   * the recovery point on the disk. Durable when it resolves. The recovery point of the log is `offset` or less.
+   */
+  async lowerRecoveryPoint({ label, sync }: PartitionLog, offset: bigint): Promise<void> {
+    assert(sync.recoveryPoint <= offset)
+    if ((this.#writtenPoints.get(label) ?? 0n) > offset) await this.saveRecoveryPoints()
+  }
+
+  async #writeRecoveryPoints(): Promise<void> {
+    const offsets = this.#offsets(this.#recoveryPoints, (log) => log.sync.recoveryPoint)
+    const bytes = formatOffsets(offsets)
+    if (this.#writtenBytes && Buffer.compare(this.#writtenBytes, bytes) === 0) return
+    this.#writtenBytes = undefined
+    const written = new Map(offsets.map((each) => [labelOf(each), each.offset]))
+    for (const [label, offset] of written) {
+      if (offset > (this.#writtenPoints.get(label) ?? 0n)) this.#writtenPoints.set(label, offset)
+    }
     await this.#disk.replaceFile(joined(this.#directory, recoveryPointsName), bytes)
-    this.#savedPoints = bytes
+    this.#writtenPoints = written
+    this.#writtenBytes = bytes
   }
 
   async #writeLogStarts(): Promise<void> {
-    const bytes = this.#format(this.#logStarts, (log) => log.state.logStartOffset)
+    const bytes = formatOffsets(this.#offsets(this.#logStarts, (log) => log.state.logStartOffset))
     await this.#disk.replaceFile(joined(this.#directory, logStartsName), bytes)
   }
 
-  #format(closed: Offsets, offsetOf: (log: PartitionLog) => bigint): Uint8Array {
+  #offsets(closed: Offsets, offsetOf: (log: PartitionLog) => bigint): PartitionOffset[] {
     const offsets: PartitionOffset[] = []
     for (const log of this.#logs()) {
       const offset = offsetOf(log)
@@ -98,8 +112,37 @@ export class DirectoryCheckpoints {
       const dash = label.lastIndexOf('-')
       offsets.push({ topicName: label.slice(0, dash), partitionIndex: Number(label.slice(dash + 1)), offset })
     }
-    return formatOffsets(offsets)
+    return offsets
   }
+}
+
+/** Saves one after the other; calls that come while one is under way share the next. */
+class SharedSave {
+  readonly #save: () => Promise<void>
+  #running: Promise<void> | undefined
+  #next: Promise<void> | undefined
+
+  constructor(save: () => Promise<void>) {
+    this.#save = save
+  }
+
+  run(): Promise<void> {
+    if (!this.#running) {
+      this.#running = this.#save().finally(() => (this.#running = undefined))
+      return this.#running
+    }
+    this.#next ??= this.#running
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = undefined
+        return this.run()
+      })
+    return this.#next
+  }
+}
+
+function labelOf({ topicName, partitionIndex }: PartitionOffset): string {
+  return `${topicName}-${partitionIndex}`
 }
 
 export function joined(directory: string, name: string): string {

@@ -13,6 +13,13 @@ import type { Segment } from './segment.ts'
 /** Makes the log starts of the data directory durable. */
 export type SaveLogStarts = () => Promise<void>
 
+/** What the checkpoints of the data directory say of a log. */
+export interface LogPromises {
+  saveLogStarts(): Promise<void>
+  /** See `DirectoryCheckpoints`. */
+  lowerRecoveryPoint(log: PartitionLog, offset: bigint): Promise<void>
+}
+
 export async function deleteBefore(log: PartitionLog, offset: bigint, saveLogStarts: SaveLogStarts): Promise<LogView> {
   const { state } = log
   if (offset > state.highWatermark || offset < 0n) {
@@ -74,18 +81,22 @@ async function removeFromEnd(log: PartitionLog, segments: readonly Segment[]): P
   }
 }
 
-export async function startAt(log: PartitionLog, offset: bigint, saveLogStarts: SaveLogStarts): Promise<LogView> {
+export async function startAt(log: PartitionLog, offset: bigint, promises: LogPromises): Promise<LogView> {
   const { state } = log
   await log.checkpoint.forget()
+  await promiseLess(log, offset, promises)
   const before = state.logStartOffset
   state.logStartOffset = offset
   try {
-    await saveLogStart(log, saveLogStarts)
+    await saveLogStart(log, () => promises.saveLogStarts())
   } catch (error) {
     state.logStartOffset = before // nothing has begun
     throw error
   }
-  await wholly(() => emptyAt(log, offset))
+  await wholly(async () => {
+    await emptyAt(log, offset)
+    await promises.lowerRecoveryPoint(log, offset)
+  })
   log.restart()
   log.notify('truncated')
   await log.saveEpochs()
@@ -105,26 +116,51 @@ async function emptyAt(log: PartitionLog, offset: bigint): Promise<void> {
   log.sync.noteCut(offset)
 }
 
-export async function truncateTo(log: PartitionLog, offset: bigint): Promise<LogView> {
+export async function truncateTo(log: PartitionLog, offset: bigint, promises: LogPromises): Promise<LogView> {
   const { state } = log
   if (offset >= state.highWatermark) return state.view()
   if (offset < state.logStartOffset) {
     throw new StorageError('OFFSET_OUT_OF_RANGE', `${state.label} begins at ${state.logStartOffset}, got ${offset}`)
   }
-  await wholly(() => cutAt(log, offset))
+  await cutAt(log, offset, promises)
   log.restart()
   log.notify('truncated')
   await log.saveEpochs()
   return state.view()
 }
 
-async function cutAt(log: PartitionLog, offset: bigint): Promise<void> {
+/**
+ * Before a log loses its end the checkpoint must not vouch for it any more; where that fails nothing has begun. A sync
+ * that ends meanwhile may have it written again: `lowerRecoveryPoint` follows, when the end is gone.
+ */
+async function promiseLess(log: PartitionLog, offset: bigint, promises: LogPromises): Promise<void> {
+  const { recoveryPoint } = log.sync
+  log.sync.noteCut(recoveryPoint < offset ? recoveryPoint : offset)
+  await promises.lowerRecoveryPoint(log, offset)
+}
+
+async function cutAt(log: PartitionLog, offset: bigint, promises: LogPromises): Promise<void> {
   const { state } = log
-  state.generation += 1
   const index = state.segmentIndexOf(offset)
   const cut = state.segments[index]!
-  const removed = state.segments.slice(index + 1)
   const { sizeBytes, logEndOffset } = await cutOf(cut, offset)
+  await promiseLess(log, logEndOffset, promises)
+  await wholly(async () => {
+    await dropFrom(log, index, { sizeBytes, logEndOffset })
+    await promises.lowerRecoveryPoint(log, state.highWatermark)
+  })
+}
+
+/** Removes everything behind a place in the segment at `index`. */
+async function dropFrom(
+  log: PartitionLog,
+  index: number,
+  { sizeBytes, logEndOffset }: { readonly sizeBytes: number; readonly logEndOffset: bigint },
+): Promise<void> {
+  const { state } = log
+  state.generation += 1
+  const cut = state.segments[index]!
+  const removed = state.segments.slice(index + 1)
   await log.checkpoint.settled() // what it is writing may be a note that reaches beyond the cut
   if (state.noted && state.noted.endOffset > logEndOffset) await log.checkpoint.forget()
   await removeFromEnd(log, removed)

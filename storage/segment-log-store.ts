@@ -265,7 +265,7 @@ export class SegmentLogStore implements LogStore {
     const mine = logOf(log)
     return mine.exclusive(async () => {
       await this.#cleaner.forget([mine])
-      return startAt(mine, offset, () => this.#checkpoints.saveLogStarts())
+      return startAt(mine, offset, this.#checkpoints)
     }, fence)
   }
 
@@ -273,7 +273,7 @@ export class SegmentLogStore implements LogStore {
     const mine = logOf(log)
     return mine.exclusive(async () => {
       await this.#cleaner.cut(mine, offset)
-      const view = await truncateTo(mine, offset)
+      const view = await truncateTo(mine, offset, this.#checkpoints)
       await this.#cleaner.cut(mine, view.logEndOffset)
       return view
     }, fence)
@@ -442,6 +442,12 @@ export class SegmentLogStore implements LogStore {
     }
     this.#logs.set(topic.topicId, open)
     for (const log of open.values()) this.#checkpoints.forget(log.label)
+    try {
+      // Of a deleted topic of this name, or of an end that was damaged.
+      for (const log of open.values()) await this.#checkpoints.lowerRecoveryPoint(log, log.state.highWatermark)
+    } catch (error) {
+      return failureOf(error)
+    }
     return { ok: true }
   }
 

@@ -1,7 +1,7 @@
 /**
- * Two logs that live through random operations, one file open at a time: what they answer is compared with a model, and
- * the index files that a stop leaves with the batches of their segments, unless somebody damages them: that is found
- * out when they are used, and not before.
+ * Two logs that live through random operations, stops, kills and power cuts, one file open at a time: what they answer
+ * is compared with a model, and the index files that a stop leaves with the batches of their segments, unless somebody
+ * damages them: that is found out when they are used, and not before.
  */
 import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
@@ -9,10 +9,20 @@ import { lastOffsetOf, splitBatches, type BatchRef } from '../../protocol/record
 import type { Disk } from '../../storage/disk.ts'
 import { decodeOffsetEntries, decodeTimeEntries } from '../../storage/index-files.ts'
 import type { LogHandle } from '../../storage/log-store.ts'
+import type { PartitionLog } from '../../storage/log.ts'
 import type { SegmentLogStore } from '../../storage/segment-log-store.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
 import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
-import { append, must, openTestLog, openTestStore, read, testBatch, testNowMs } from '../support/logs.ts'
+import {
+  append,
+  must,
+  openTestLog,
+  openTestStore,
+  read,
+  readAllRecords,
+  testBatch,
+  testNowMs,
+} from '../support/logs.ts'
 import { seedsOf } from '../support/power-cuts.ts'
 
 const topic = { partitionCount: 2, config: { segmentBytes: 2_500, indexIntervalBytes: 200 } }
@@ -21,21 +31,31 @@ const link = { lease: 'link', fenceEpoch: 1n }
 interface ModelRecord {
   readonly offset: bigint
   readonly timestampMs: bigint
+  /** Of this record alone. */
+  readonly value: string
 }
 
 interface Model {
   records: ModelRecord[]
   startOffset: bigint
   endOffset: bigint
+  /** A power cut leaves everything below. */
+  durableOffset: bigint
 }
 
 class World {
   readonly random: () => number
   readonly damages: boolean
   disk: CrashDisk
-  readonly models: readonly Model[] = [0, 1].map(() => ({ records: [], startOffset: 0n, endOffset: 0n }))
+  readonly models: readonly Model[] = [0, 1].map(() => ({
+    records: [],
+    startOffset: 0n,
+    endOffset: 0n,
+    durableOffset: 0n,
+  }))
   #store: SegmentLogStore | undefined
   #logs: readonly LogHandle[] = []
+  #valueCount = 0
 
   constructor(seed: number, { damages }: { readonly damages: boolean }) {
     this.random = seededNumbers(seed)
@@ -71,29 +91,53 @@ class World {
 
   async append(index: number): Promise<void> {
     const model = this.models[index]!
-    const sent = Array.from({ length: 1 + this.below(4) }, () =>
-      Array.from({ length: 1 + this.below(3) }, () => BigInt(this.below(1_000))),
-    )
+    const record = () => ({
+      key: 'k',
+      value: `${this.#valueCount++}`.padEnd(1 + this.below(80)),
+      timestampMs: testNowMs + BigInt(this.below(1_000)),
+    })
+    const sent = Array.from({ length: 1 + this.below(4) }, () => Array.from({ length: 1 + this.below(3) }, record))
     const results = await Promise.all(
-      sent.map((times) => {
-        const records = times.map((time) => ({ key: 'k', value: 'x'.repeat(40), timestampMs: testNowMs + time }))
-        return append(this.store, this.log(index), { batches: [testBatch({ records })] })
-      }),
+      sent.map((records) => append(this.store, this.log(index), { batches: [testBatch({ records })] })),
     )
-    for (const [at, times] of sent.entries()) {
+    for (const [at, records] of sent.entries()) {
       const { baseOffset } = must(results[at]!)
       assert.equal(baseOffset, model.endOffset)
-      for (const time of times) model.records.push({ offset: model.endOffset++, timestampMs: testNowMs + time })
+      for (const { value, timestampMs } of records)
+        model.records.push({ offset: model.endOffset++, timestampMs, value })
     }
+  }
+
+  async flush(index: number): Promise<void> {
+    const model = this.models[index]!
+    const { endOffset } = model
+    must(await this.store.flush(this.log(index)))
+    model.durableOffset = endOffset
+  }
+
+  /** What changes nothing, beside appends. */
+  async appendAndMore(index: number): Promise<void> {
+    const log = this.log(index)
+    const all = { offset: this.models[index]!.startOffset }
+    const note = () => (log as PartitionLog).checkpoint.run()
+    const others = [() => read(this.store, log, all), note, () => this.store.flush(log)]
+    const some = others.filter(() => this.random() < 0.5)
+    await Promise.all([this.append(index), ...some.map((work) => work())])
   }
 
   async truncate(index: number): Promise<void> {
     const model = this.models[index]!
     const { startOffset, endOffset } = model
     const at = startOffset + BigInt(this.below(Number(endOffset - startOffset) + 1))
-    const { logEndOffset } = must(await this.store.truncateTo(this.log(index), at, link))
+    const log = this.log(index)
+    // A checkpoint that has begun, or is about to.
+    const noting = this.random() < 0.5 ? (log as PartitionLog).checkpoint.run() : undefined
+    if (this.random() < 0.5) await this.disk.nextTurn()
+    const { logEndOffset } = must(await this.store.truncateTo(log, at, link))
+    await noting
     assert(logEndOffset <= at && logEndOffset >= startOffset, 'a cut within a batch takes all of it')
     model.endOffset = logEndOffset
+    if (model.durableOffset > logEndOffset) model.durableOffset = logEndOffset
     model.records = model.records.filter(({ offset }) => offset < logEndOffset)
   }
 
@@ -103,6 +147,7 @@ class World {
     const at = startOffset + BigInt(this.below(Number(endOffset - startOffset) / 2 + 1))
     must(await this.store.deleteBefore(this.log(index), at))
     model.startOffset = at
+    if (model.durableOffset < at) model.durableOffset = at
     model.records = model.records.filter(({ offset }) => offset >= at)
   }
 
@@ -121,13 +166,36 @@ class World {
   }
 
   async reopen(): Promise<void> {
-    if (this.random() < 0.5) await this.close()
-    else this.disk = this.disk.kill()
+    const dice = this.random()
+    if (dice < 0.4) await this.close()
+    else if (dice < 0.7) this.disk = this.disk.kill()
+    else this.disk = this.disk.crash()
     await this.open()
+    for (const index of [0, 1]) await this.checkAll(index, dice >= 0.7)
+  }
+
+  /** After a power cut the log is a beginning of what it was. */
+  async checkAll(index: number, isCut = false): Promise<void> {
+    const model = this.models[index]!
+    const { logEndOffset } = this.store.view(this.log(index))
+    if (isCut) {
+      assert(logEndOffset >= model.durableOffset, `ends at ${logEndOffset}, durable is ${model.durableOffset}`)
+      assert(logEndOffset <= model.endOffset)
+      model.endOffset = logEndOffset
+      model.records = model.records.filter(({ offset }) => offset < logEndOffset)
+    }
+    assert.equal(logEndOffset, model.endOffset)
+    const records = await readAllRecords(this.store, this.log(index))
+    const found = records.filter(({ offset }) => offset >= model.startOffset)
+    assert.deepEqual(
+      found.map(({ offset, value }) => `${offset} ${Buffer.from(value!).toString()}`),
+      model.records.map(({ offset, value }) => `${offset} ${value}`),
+    )
   }
 
   async close(): Promise<void> {
     await this.store.close()
+    for (const model of this.models) model.durableOffset = model.endOffset
     if (!this.damages) for (const index of [0, 1]) await checkIndexFiles(this.disk, `orders-${index}`)
   }
 
@@ -204,15 +272,19 @@ for (const seed of seedsOf(12)) {
     for (let step = 0; step < 120; step++) {
       const index = world.below(2)
       const dice = world.random()
-      if (dice < 0.6) await world.append(index)
+      if (dice < 0.4) await world.append(index)
+      else if (dice < 0.6) await world.appendAndMore(index)
       else if (dice < 0.66) await world.truncate(index)
       else if (dice < 0.7) await world.deleteBefore(index)
       else if (dice < 0.76) await world.reopen()
-      else if (dice < 0.8) must(await world.store.flush(world.log(index)))
+      else if (dice < 0.8) await world.flush(index)
       else if (dice < 0.9 && damages) await world.damageIndex(index)
       else await world.check(index)
     }
-    for (const index of [0, 1]) await world.check(index)
+    for (const index of [0, 1]) {
+      await world.check(index)
+      await world.checkAll(index)
+    }
     await world.close()
   })
 }

@@ -4,6 +4,7 @@ import { crc32c } from '../../protocol/crc32c.ts'
 import { lastOffsetOf, readBatchHeader } from '../../protocol/records/batch.ts'
 import { buildEndTransactionMarker } from '../../protocol/records/control.ts'
 import { decodeRecords } from '../../protocol/records/record.ts'
+import { parseOffsets } from '../../storage/checkpoint-files.ts'
 import type { Disk } from '../../storage/disk.ts'
 import { decodeOffsetEntries } from '../../storage/index-files.ts'
 import type { PartitionLog } from '../../storage/log.ts'
@@ -22,6 +23,7 @@ import {
   testBatch,
   testDisk,
   testNowMs,
+  testTopicId,
 } from '../support/logs.ts'
 
 /** In a batch. */
@@ -385,6 +387,48 @@ test('what a log notes while it is cut does not outlive the cut: a kill right af
   const killed = await open(disk.kill(), { config: {} })
   assert.deepEqual(await readAllValues(killed.store, killed.log), values)
   await checkLookUps(killed.store, killed.log)
+})
+
+test('a recovery point on the disk never lies behind the end of a log that was cut, begun anew or created again', async () => {
+  const disk = testDisk()
+  const { store, log } = await open(disk)
+  const onDisk = async () => {
+    const all = parseOffsets(await disk.readFile('recovery-point-offset-checkpoint'))
+    return all?.find(({ topicName }) => topicName === 'orders')?.offset ?? 0n
+  }
+  const fillDurably = async (its: LogHandle) => {
+    await fill(store, its, 20)
+    must(await store.flush(its))
+    await store.housekeep(testNowMs)
+    assert.equal(await onDisk(), store.view(its).logEndOffset)
+  }
+  await fillDurably(log)
+  must(await store.truncateTo(log, 5n, link))
+  assert.equal(await onDisk(), 5n)
+  await fillDurably(log)
+  must(await store.startAt(log, 3n, link))
+  assert((await onDisk()) <= 3n)
+  await fillDurably(log)
+  must(await store.drop(log.id.topicId))
+  await openTestLog(store, { topicId: testTopicId(2), config })
+  assert.equal(await onDisk(), 0n)
+})
+
+test('a recovery point on the disk never lies behind the end that a damaged log is left with', async () => {
+  const disk = new CrashDisk(seededNumbers(1))
+  const first = await open(disk, { config: {} })
+  await fill(first.store, first.log, 20)
+  must(await first.store.flush(first.log))
+  await first.store.housekeep(testNowMs)
+  const killed = disk.kill()
+  const path = `orders-0/${'0'.repeat(20)}.log`
+  const bytes = await killed.readFile(path)
+  await killed.replaceFile(path, bytes.subarray(0, bytes.length >> 1))
+  const { store, log } = await open(killed, { config: {} })
+  const { logEndOffset } = store.view(log)
+  assert(logEndOffset > 5n && logEndOffset < 15n)
+  const [entry] = parseOffsets(await killed.readFile('recovery-point-offset-checkpoint')) ?? []
+  assert((entry?.offset ?? 0n) <= logEndOffset)
 })
 
 test('a deleted topic gives up its name at once, and its files after file.delete.delay.ms', async () => {

@@ -469,7 +469,9 @@ export class CrashDisk implements Disk {
   #place(path: string): { directory: DirectoryNode; name: string } {
     const parts = partsOf(path)
     const name = parts.pop() ?? ''
-    return { directory: this.#directory(parts.join('/')), name }
+    const directory = this.#find(parts.join('/'))
+    if (!(directory instanceof DirectoryNode)) throw missing(path)
+    return { directory, name }
   }
 }
 
