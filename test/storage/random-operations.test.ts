@@ -22,6 +22,7 @@ import {
   readAllRecords,
   testBatch,
   testNowMs,
+  testTopicId,
 } from '../support/logs.ts'
 import { seedsOf } from '../support/power-cuts.ts'
 
@@ -43,6 +44,10 @@ interface Model {
   durableOffset: bigint
 }
 
+function emptyModel(): Model {
+  return { records: [], startOffset: 0n, endOffset: 0n, durableOffset: 0n }
+}
+
 class World {
   readonly random: () => number
   readonly damages: boolean
@@ -56,6 +61,7 @@ class World {
   #store: SegmentLogStore | undefined
   #logs: readonly LogHandle[] = []
   #valueCount = 0
+  #topicNumber = 1
 
   constructor(seed: number, { damages }: { readonly damages: boolean }) {
     this.random = seededNumbers(seed)
@@ -85,7 +91,11 @@ class World {
       tailBytesPerLog: limitBytes,
       unsyncedLimitBytes: 2_000 + this.below(20_000),
     })
-    const first = await openTestLog(this.store, topic)
+    await this.#openLogs()
+  }
+
+  async #openLogs(): Promise<void> {
+    const first = await openTestLog(this.store, { ...topic, topicId: testTopicId(this.#topicNumber) })
     this.#logs = [first, this.store.find({ ...first.id, partitionIndex: 1 })!]
   }
 
@@ -120,7 +130,8 @@ class World {
     const log = this.log(index)
     const all = { offset: this.models[index]!.startOffset }
     const note = () => (log as PartitionLog).checkpoint.run()
-    const others = [() => read(this.store, log, all), note, () => this.store.flush(log)]
+    const keepHouse = () => this.store.housekeep(testNowMs) // writes the recovery points
+    const others = [() => read(this.store, log, all), note, () => this.store.flush(log), keepHouse]
     const some = others.filter(() => this.random() < 0.5)
     await Promise.all([this.append(index), ...some.map((work) => work())])
   }
@@ -149,6 +160,21 @@ class World {
     model.startOffset = at
     if (model.durableOffset < at) model.durableOffset = at
     model.records = model.records.filter(({ offset }) => offset >= at)
+  }
+
+  async startAnew(index: number): Promise<void> {
+    const model = this.models[index]!
+    const at = BigInt(this.below(2 * Number(model.endOffset) + 1))
+    must(await this.store.startAt(this.log(index), at, link))
+    Object.assign(model, { records: [], startOffset: at, endOffset: at, durableOffset: at })
+  }
+
+  /** Another topic takes the name. */
+  async recreate(): Promise<void> {
+    must(await this.store.drop(testTopicId(this.#topicNumber)))
+    this.#topicNumber += 1
+    for (const model of this.models) Object.assign(model, emptyModel())
+    await this.#openLogs()
   }
 
   async damageIndex(index: number): Promise<void> {
@@ -275,7 +301,9 @@ for (const seed of seedsOf(12)) {
       if (dice < 0.4) await world.append(index)
       else if (dice < 0.6) await world.appendAndMore(index)
       else if (dice < 0.66) await world.truncate(index)
-      else if (dice < 0.7) await world.deleteBefore(index)
+      else if (dice < 0.69) await world.deleteBefore(index)
+      else if (dice < 0.695) await world.startAnew(index)
+      else if (dice < 0.7) await world.recreate()
       else if (dice < 0.76) await world.reopen()
       else if (dice < 0.8) await world.flush(index)
       else if (dice < 0.9 && damages) await world.damageIndex(index)
