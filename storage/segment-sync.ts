@@ -24,7 +24,9 @@ export class SegmentSync {
     this.#state = state
     // What was read back and is not noted may still be in the page cache only.
     const noted = state.noted?.endOffset ?? 0n
-    this.#recoveryPoint = noted > state.logStartOffset ? noted : state.logStartOffset
+    const known = noted > state.logStartOffset ? noted : state.logStartOffset
+    // A mirror may have been noted at the end of a gap, which is not there any more.
+    this.#recoveryPoint = known < state.highWatermark ? known : state.highWatermark
     for (const segment of state.segments) {
       if (!segment.isEmpty && segment.nextOffset > noted) this.#written.add(segment)
     }
