@@ -5,14 +5,22 @@
  */
 import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
-import { lastOffsetOf, splitBatches, type BatchRef } from '../../protocol/records/batch.ts'
-import type { Disk } from '../../storage/disk.ts'
-import { decodeOffsetEntries, decodeTimeEntries } from '../../storage/index-files.ts'
+import {
+  isControl,
+  isTransactional,
+  lastOffsetOf,
+  readBatchHeader,
+  splitBatches,
+  type BatchRef,
+} from '../../protocol/records/batch.ts'
+import { buildEndTransactionMarker } from '../../protocol/records/control.ts'
+import { decodeRecords } from '../../protocol/records/record.ts'
 import type { LogHandle } from '../../storage/log-store.ts'
 import type { PartitionLog } from '../../storage/log.ts'
 import type { SegmentLogStore } from '../../storage/segment-log-store.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
 import { CrashDisk, seededNumbers } from '../support/crash-disk.ts'
+import { checkIndexFiles } from '../support/index-check.ts'
 import {
   append,
   mirror,
@@ -20,7 +28,7 @@ import {
   openTestLog,
   openTestStore,
   read,
-  readAllRecords,
+  readAllBatches,
   testBatch,
   testNowMs,
   testTopicId,
@@ -37,7 +45,25 @@ interface ModelRecord {
   readonly value: string
 }
 
+/** What an idempotent producer has sent. */
+interface SentBatch {
+  readonly batch: BatchRef
+  readonly baseOffset: bigint
+}
+
+/** A batch of a transaction, or its marker. */
+interface TransactionStep {
+  readonly kind: 'data' | 'commit' | 'abort'
+  readonly producerId: bigint
+  readonly firstOffset: bigint
+  readonly lastOffset: bigint
+}
+
 interface Model {
+  /** Of producers, in the order of their offsets. */
+  sent: SentBatch[]
+  readonly producerIds: bigint[]
+  steps: TransactionStep[]
   records: ModelRecord[]
   startOffset: bigint
   endOffset: bigint
@@ -46,30 +72,51 @@ interface Model {
 }
 
 function emptyModel(): Model {
-  return { records: [], startOffset: 0n, endOffset: 0n, durableOffset: 0n }
-}
-
-class World {
-  readonly random: () => number
-  readonly damages: boolean
-  readonly isMirror: boolean
-  disk: CrashDisk
-  readonly models: readonly Model[] = [0, 1].map(() => ({
+  return {
+    sent: [],
+    producerIds: [0n, 0n, 0n],
+    steps: [],
     records: [],
     startOffset: 0n,
     endOffset: 0n,
     durableOffset: 0n,
-  }))
+  }
+}
+
+/** First offsets of the transactions that are open, and those that were aborted, in order of first offsets. */
+function transactionsOf({ steps }: Model) {
+  const open = new Map<bigint, bigint>()
+  const aborted: { producerId: bigint; firstOffset: bigint }[] = []
+  for (const { kind, producerId, firstOffset } of steps) {
+    const begun = open.get(producerId)
+    if (kind === 'data') open.set(producerId, begun ?? firstOffset)
+    else open.delete(producerId)
+    if (kind === 'abort' && begun !== undefined) aborted.push({ producerId, firstOffset: begun })
+  }
+  return { open, aborted: aborted.sort((a, b) => Number(a.firstOffset - b.firstOffset)) }
+}
+
+interface Kind {
+  readonly damages: boolean
+  readonly isMirror: boolean
+  readonly isTransactional: boolean
+}
+
+class World {
+  readonly random: () => number
+  readonly kind: Kind
+  disk: CrashDisk
+  readonly models: readonly Model[] = [emptyModel(), emptyModel()]
   #store: SegmentLogStore | undefined
   #logs: readonly LogHandle[] = []
   #valueCount = 0
+  #nextProducerId = 1_000n
   #topicNumber = 1
   #leaderEpoch = 0
 
-  constructor(seed: number, { damages, isMirror }: { readonly damages: boolean; readonly isMirror: boolean }) {
+  constructor(seed: number, kind: Kind) {
     this.random = seededNumbers(seed)
-    this.damages = damages
-    this.isMirror = isMirror
+    this.kind = kind
     this.disk = new CrashDisk(this.random)
   }
 
@@ -101,7 +148,7 @@ class World {
   async #openLogs(): Promise<void> {
     const first = await openTestLog(this.store, {
       ...topic,
-      isMirror: this.isMirror,
+      isMirror: this.kind.isMirror,
       topicId: testTopicId(this.#topicNumber),
     })
     this.#logs = [first, this.store.find({ ...first.id, partitionIndex: 1 })!]
@@ -117,7 +164,7 @@ class World {
   }
 
   append(index: number): Promise<void> {
-    return this.isMirror ? this.#appendAsMirror(index) : this.#appendAsClient(index)
+    return this.kind.isMirror ? this.#appendAsMirror(index) : this.#appendAsClient(index)
   }
 
   /** Batches with gaps between them and leader epochs that rise. */
@@ -137,15 +184,85 @@ class World {
 
   async #appendAsClient(index: number): Promise<void> {
     const model = this.models[index]!
-    const sent = this.#recordsOfSome()
+    const sent = this.#recordsOfSome().map((records) => {
+      const { isTransactional } = this.kind
+      const sequence = this.random() < 0.5 ? { ...this.#sequenceOf(model), isTransactional } : {}
+      const batch = testBatch({ records, ...sequence })
+      model.sent.push({ batch, baseOffset: -1n })
+      return { records, batch }
+    })
+    model.sent = model.sent.filter(({ baseOffset }) => baseOffset >= 0n)
     const results = await Promise.all(
-      sent.map((records) => append(this.store, this.log(index), { batches: [testBatch({ records })] })),
+      sent.map(({ batch }) => append(this.store, this.log(index), { batches: [batch] })),
     )
-    for (const [at, records] of sent.entries()) {
-      const { baseOffset } = must(results[at]!)
-      assert.equal(baseOffset, model.endOffset)
+    for (const [at, { records, batch }] of sent.entries()) {
+      const { baseOffset, duplicate } = must(results[at]!)
+      assert.deepEqual([baseOffset, duplicate], [model.endOffset, false])
+      const { producerId } = batch.header
+      if (producerId >= 0n) model.sent.push({ batch, baseOffset })
+      const lastOffset = baseOffset + BigInt(records.length) - 1n
+      if (isTransactional(batch.header))
+        model.steps.push({ kind: 'data', producerId, firstOffset: baseOffset, lastOffset })
       for (const { value, timestampMs } of records)
         model.records.push({ offset: model.endOffset++, timestampMs, value })
+    }
+  }
+
+  async endTransaction(index: number): Promise<void> {
+    const model = this.models[index]!
+    const [producerId] = transactionsOf(model).open.keys()
+    if (producerId === undefined) return
+    const commit = this.random() < 0.5
+    const about = { producerId, producerEpoch: 0, coordinatorEpoch: 0, commit, timestampMs: testNowMs }
+    const bytes = buildEndTransactionMarker(about)
+    const batches = [{ bytes, header: readBatchHeader(bytes) }]
+    const { baseOffset } = must(await append(this.store, this.log(index), { batches, origin: 'coordinator' }))
+    assert.equal(baseOffset, model.endOffset)
+    model.records.push({ offset: model.endOffset++, timestampMs: testNowMs, value: 'marker' })
+    const kind = commit ? 'commit' : 'abort'
+    model.steps.push({ kind, producerId, firstOffset: baseOffset, lastOffset: baseOffset })
+  }
+
+  async checkTransactions(index: number): Promise<void> {
+    const log = this.log(index)
+    const model = this.models[index]!
+    const { open, aborted } = transactionsOf(model)
+    const stable = [...open.values()].reduce((least, first) => (first < least ? first : least), model.endOffset)
+    assert.equal(this.store.view(log).lastStableOffset, stable)
+    if (stable === model.startOffset) return
+    const all = { offset: model.startOffset, isolation: 'committed' as const }
+    const found = must(await read(this.store, log, all))
+    const batches = found.chunks.flatMap((chunk) => splitBatches(chunk))
+    const end = lastOffsetOf(batches.at(-1)!.header) + 1n
+    assert(end <= stable)
+    assert.deepEqual(
+      found.aborted,
+      aborted.filter(({ firstOffset }) => firstOffset < end),
+    )
+  }
+
+  /** The next sequence of a producer: of one that the log may have forgotten, a new one takes the place. */
+  #sequenceOf({ sent, producerIds, startOffset }: Model): {
+    producerId: bigint
+    producerEpoch: number
+    baseSequence: number
+  } {
+    const place = this.below(3)
+    const last = sent.findLast(({ batch }) => batch.header.producerId === producerIds[place])
+    const isKnown = last && (last.baseOffset < 0n || last.baseOffset >= startOffset)
+    if (!isKnown) producerIds[place] = this.#nextProducerId++
+    const baseSequence = isKnown ? last.batch.header.baseSequence + last.batch.header.recordCount : 0
+    return { producerId: producerIds[place]!, producerEpoch: 0, baseSequence }
+  }
+
+  /** What a producer sends again because the answer was lost is found to be there. */
+  async sendAgain(index: number): Promise<void> {
+    const { sent, startOffset } = this.models[index]!
+    const lasts = new Map(sent.map((each) => [each.batch.header.producerId, each]))
+    for (const { batch, baseOffset } of lasts.values()) {
+      if (baseOffset < startOffset) continue
+      const again = must(await append(this.store, this.log(index), { batches: [batch] }))
+      assert.deepEqual([again.duplicate, again.baseOffset], [true, baseOffset])
     }
   }
 
@@ -181,6 +298,8 @@ class World {
     model.endOffset = logEndOffset
     if (model.durableOffset > logEndOffset) model.durableOffset = logEndOffset
     model.records = model.records.filter(({ offset }) => offset < logEndOffset)
+    model.sent = model.sent.filter(({ baseOffset }) => baseOffset < logEndOffset)
+    model.steps = model.steps.filter(({ lastOffset }) => lastOffset < logEndOffset)
   }
 
   async deleteBefore(index: number): Promise<void> {
@@ -197,7 +316,7 @@ class World {
     const model = this.models[index]!
     const at = BigInt(this.below(2 * Number(model.endOffset) + 1))
     must(await this.store.startAt(this.log(index), at, link))
-    Object.assign(model, { records: [], startOffset: at, endOffset: at, durableOffset: at })
+    Object.assign(model, { ...emptyModel(), startOffset: at, endOffset: at, durableOffset: at })
   }
 
   /** Another topic takes the name. */
@@ -242,21 +361,29 @@ class World {
     }
     // A gap at the end of a mirror is not there after a restart.
     assert(logEndOffset <= model.endOffset)
-    if (!isCut && !this.isMirror) assert.equal(logEndOffset, model.endOffset)
+    if (!isCut && !this.kind.isMirror) assert.equal(logEndOffset, model.endOffset)
     model.endOffset = logEndOffset
     if (model.durableOffset > logEndOffset) model.durableOffset = logEndOffset
-    const records = await readAllRecords(this.store, this.log(index))
+    model.sent = model.sent.filter(({ baseOffset }) => baseOffset < logEndOffset)
+    model.steps = model.steps.filter(({ lastOffset }) => lastOffset < logEndOffset)
+    const batches = await readAllBatches(this.store, this.log(index))
+    const records = batches.flatMap((batch) => {
+      const textOf = (value: Uint8Array | null) => (isControl(batch.header) ? 'marker' : Buffer.from(value!).toString())
+      return decodeRecords(batch).map(({ offset, value }) => ({ offset, text: textOf(value) }))
+    })
     const found = records.filter(({ offset }) => offset >= model.startOffset)
     assert.deepEqual(
-      found.map(({ offset, value }) => `${offset} ${Buffer.from(value!).toString()}`),
+      found.map(({ offset, text }) => `${offset} ${text}`),
       model.records.map(({ offset, value }) => `${offset} ${value}`),
     )
+    await this.sendAgain(index)
+    await this.checkTransactions(index)
   }
 
   async close(): Promise<void> {
     await this.store.close()
     for (const model of this.models) model.durableOffset = model.endOffset
-    if (!this.damages) for (const index of [0, 1]) await checkIndexFiles(this.disk, `orders-${index}`)
+    if (!this.kind.damages) for (const index of [0, 1]) await checkIndexFiles(this.disk, `orders-${index}`)
   }
 
   async check(index: number): Promise<void> {
@@ -283,54 +410,14 @@ class World {
   }
 }
 
-/** Each entry of both indexes speaks of a batch of the segment, as Kafka's check of indexes demands. */
-async function checkIndexFiles(disk: Disk, folder: string): Promise<void> {
-  const names = (await disk.list(folder)).map(({ name }) => name)
-  for (const name of names.filter((one) => one.endsWith('.log'))) {
-    const base = BigInt(name.slice(0, 20))
-    const path = `${folder}/${name.slice(0, 20)}`
-    const batches = splitBatches(await disk.readFile(`${path}.log`))
-    checkOffsetIndex(decodeOffsetEntries(await disk.readFile(`${path}.index`)), batches, base)
-    checkTimeIndex(decodeTimeEntries(await disk.readFile(`${path}.timeindex`)), batches, base)
-  }
-}
-
-function checkOffsetIndex(entries: ReturnType<typeof decodeOffsetEntries>, batches: readonly BatchRef[], base: bigint) {
-  const lastOffsets = new Map<number, number>()
-  let position = 0
-  for (const { bytes, header } of batches) {
-    lastOffsets.set(position, Number(lastOffsetOf(header) - base))
-    position += bytes.length
-  }
-  for (const [at, entry] of entries.entries()) {
-    assert.equal(entry.relativeOffset, lastOffsets.get(entry.position))
-    assert(at === 0 || entry.position > entries[at - 1]!.position)
-  }
-}
-
-function checkTimeIndex(entries: ReturnType<typeof decodeTimeEntries>, batches: readonly BatchRef[], base: bigint) {
-  for (const [at, { timestampMs, relativeOffset }] of entries.entries()) {
-    const upTo = batches.filter(({ header }) => Number(header.baseOffset - base) <= relativeOffset)
-    assert.equal(timestampMs, largestTime(upTo))
-    assert(at === 0 || timestampMs > entries[at - 1]!.timestampMs)
-  }
-  if (batches.length > 0) assert.equal(entries.at(-1)?.timestampMs, largestTime(batches))
-}
-
-function largestTime(batches: readonly BatchRef[]): bigint {
-  return batches.reduce(
-    (largest, { header: { maxTimestamp } }) => (maxTimestamp > largest ? maxTimestamp : largest),
-    -1n,
-  )
-}
-
 for (const seed of seedsOf(24)) {
   const damages = seed % 2 === 0
   const isMirror = seed % 4 >= 2
+  const kind = { damages, isMirror, isTransactional: !isMirror && seed % 8 >= 4 }
   const what = damages ? 'also with damaged indexes' : 'and leave whole indexes'
   const whose = isMirror ? 'logs of mirrors' : 'logs'
   test(`${whose} answer as their model after random operations, ${what} (seed ${seed})`, async () => {
-    const world = new World(seed, { damages, isMirror })
+    const world = new World(seed, kind)
     await world.open()
     for (let step = 0; step < 120; step++) {
       const index = world.below(2)
@@ -338,7 +425,7 @@ for (const seed of seedsOf(24)) {
       if (dice < 0.4) await world.append(index)
       else if (dice < 0.6) await world.appendAndMore(index)
       else if (dice < 0.66) await world.truncate(index)
-      else if (dice < 0.69) await world.deleteBefore(index)
+      else if (dice < 0.69) await (kind.isTransactional ? world.endTransaction(index) : world.deleteBefore(index))
       else if (dice < 0.695) await world.startAnew(index)
       else if (dice < 0.7) await world.recreate()
       else if (dice < 0.76) await world.reopen()
