@@ -3,7 +3,6 @@
  * which deleted records would be back after a restart, and `recovery-point-offset-checkpoint`, which says what was
  * synced.
  */
-import { strict as assert } from 'node:assert'
 import { formatOffsets, loadFile, parseOffsets, type PartitionOffset } from './checkpoint-files.ts'
 import type { Disk } from './disk.ts'
 import type { PartitionLog } from './log.ts'
@@ -74,11 +73,12 @@ export class DirectoryCheckpoints {
   }
 
   /**
-   * To be called when a log loses its end, before anything is appended behind that: a start believes everything below
-   * the recovery point on the disk. Durable when it resolves. The recovery point of the log is `offset` or less.
+   * To be called when a log loses its end, or has another than the one before it, before anything is appended behind
+   * that: a start believes everything below the recovery point on the disk. Durable when it resolves. That of a log
+   * which is open is `offset` or less.
    */
-  async lowerRecoveryPoint({ label, sync }: PartitionLog, offset: bigint): Promise<void> {
-    assert(sync.recoveryPoint <= offset)
+  async lowerRecoveryPoint(label: string, offset: bigint): Promise<void> {
+    if ((this.#recoveryPoints.get(label) ?? 0n) > offset) this.#recoveryPoints.set(label, offset)
     if ((this.#writtenPoints.get(label) ?? 0n) > offset) await this.saveRecoveryPoints()
   }
 

@@ -17,7 +17,7 @@ export type SaveLogStarts = () => Promise<void>
 export interface LogPromises {
   saveLogStarts(): Promise<void>
   /** See `DirectoryCheckpoints`. */
-  lowerRecoveryPoint(log: PartitionLog, offset: bigint): Promise<void>
+  lowerRecoveryPoint(label: string, offset: bigint): Promise<void>
 }
 
 export async function deleteBefore(log: PartitionLog, offset: bigint, saveLogStarts: SaveLogStarts): Promise<LogView> {
@@ -95,7 +95,7 @@ export async function startAt(log: PartitionLog, offset: bigint, promises: LogPr
   }
   await wholly(async () => {
     await emptyAt(log, offset)
-    await promises.lowerRecoveryPoint(log, offset)
+    await promises.lowerRecoveryPoint(log.label, offset)
   })
   log.restart()
   log.notify('truncated')
@@ -113,7 +113,7 @@ async function emptyAt(log: PartitionLog, offset: bigint): Promise<void> {
   state.epochs.clear()
   if (!state.isMirror) state.epochs.assign(state.leaderEpoch, offset)
   await state.disk.syncDirectory(state.folder)
-  log.sync.noteCut(offset)
+  log.sync.noteEmpty(offset)
 }
 
 export async function truncateTo(log: PartitionLog, offset: bigint, promises: LogPromises): Promise<LogView> {
@@ -134,9 +134,8 @@ export async function truncateTo(log: PartitionLog, offset: bigint, promises: Lo
  * that ends meanwhile may have it written again: `lowerRecoveryPoint` follows, when the end is gone.
  */
 async function promiseLess(log: PartitionLog, offset: bigint, promises: LogPromises): Promise<void> {
-  const { recoveryPoint } = log.sync
-  log.sync.noteCut(recoveryPoint < offset ? recoveryPoint : offset)
-  await promises.lowerRecoveryPoint(log, offset)
+  log.sync.noteCut(offset)
+  await promises.lowerRecoveryPoint(log.label, offset)
 }
 
 async function cutAt(log: PartitionLog, offset: bigint, promises: LogPromises): Promise<void> {
@@ -147,7 +146,7 @@ async function cutAt(log: PartitionLog, offset: bigint, promises: LogPromises): 
   await promiseLess(log, logEndOffset, promises)
   await wholly(async () => {
     await dropFrom(log, index, { sizeBytes, logEndOffset })
-    await promises.lowerRecoveryPoint(log, state.highWatermark)
+    await promises.lowerRecoveryPoint(log.label, state.highWatermark)
   })
 }
 
@@ -176,8 +175,7 @@ async function dropFrom(
   await cut.retire('close')
   state.segments = [...state.segments.slice(0, index), await reopen(state, cut.baseOffset)]
   state.highWatermark = logEndOffset > state.logStartOffset ? logEndOffset : state.logStartOffset
-  const { recoveryPoint } = log.sync
-  log.sync.noteCut(recoveryPoint < state.highWatermark ? recoveryPoint : state.highWatermark)
+  log.sync.noteCut(state.highWatermark)
   await rebuildHistory(state)
 }
 

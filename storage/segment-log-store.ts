@@ -442,12 +442,6 @@ export class SegmentLogStore implements LogStore {
     }
     this.#logs.set(topic.topicId, open)
     for (const log of open.values()) this.#checkpoints.forget(log.label)
-    try {
-      // Of a deleted topic of this name, or of an end that was damaged.
-      for (const log of open.values()) await this.#checkpoints.lowerRecoveryPoint(log, log.state.highWatermark)
-    } catch (error) {
-      return failureOf(error)
-    }
     return { ok: true }
   }
 
@@ -482,6 +476,8 @@ export class SegmentLogStore implements LogStore {
       leaderEpoch,
     })
     if (loss) this.#options.onLoss?.(loss)
+    // That of a deleted topic of this name, or of an end that was damaged.
+    await this.#checkpoints.lowerRecoveryPoint(state.label, state.highWatermark)
     const limitBytes = this.#options.unsyncedLimitBytes ?? defaultUnsyncedLimitBytes
     const log = new PartitionLog(state, { limitBytes, earlySyncs: this.#earlySyncs })
     await this.#cleaner.check(log)

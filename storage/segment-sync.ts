@@ -64,8 +64,14 @@ export class SegmentSync {
     this.#written.delete(segment)
   }
 
-  /** To be called when the log has another end, durably: everything below `offset` is durable still. */
+  /** To be called when the log ends at `offset`, or is about to: what was durable below is so still. */
   noteCut(offset: bigint): void {
+    this.#cutCount += 1
+    if (offset < this.#recoveryPoint) this.#recoveryPoint = offset
+  }
+
+  /** To be called when the log is empty and begins at `offset`, durably. */
+  noteEmpty(offset: bigint): void {
     this.#cutCount += 1
     this.#recoveryPoint = offset
   }

@@ -17,7 +17,7 @@ import { NodeDisk } from '../../storage/node-disk.ts'
 import { splitBatches } from '../../protocol/records/batch.ts'
 import type { AppendEntry, LogHandle, LogStore } from '../../storage/log-store.ts'
 import { TailBudget } from '../../storage/tail-cache.ts'
-import { openTestLog, openTestStore, testBatch, testNowMs } from '../../test/support/logs.ts'
+import { must, openTestLog, openTestStore, read, testBatch, testNowMs } from '../../test/support/logs.ts'
 import { describeLane, runLanes, type Lane, type LaneResult } from '../support/lanes.ts'
 
 const partitionCount = 12
@@ -87,14 +87,12 @@ function recordsOf(store: LogStore, logs: readonly Parameters<LogStore['view']>[
 async function checkOffsets(store: LogStore, log: LogHandle): Promise<void> {
   const { highWatermark } = store.view(log)
   for (let offset = 0n; offset < highWatermark;) {
-    const request = { log, offset, maxBytes: 1 << 20, isolation: 'uncommitted' as const }
-    const [read] = await store.read([request], { maxBytes: 1 << 20, minOneBatch: true })
-    assert(read?.ok)
-    for (const { header } of read.chunks.flatMap((chunk) => splitBatches(chunk))) {
+    const { chunks, release } = must(await read(store, log, { offset }))
+    for (const { header } of chunks.flatMap((chunk) => splitBatches(chunk))) {
       assert.equal(header.baseOffset, offset)
       offset += 1n
     }
-    read.release?.()
+    release?.()
   }
 }
 
